@@ -1,0 +1,92 @@
+"""Every error the runtime raises on purpose.
+
+HardenError                    H000  base; never raised itself
+├── SettingsError (ValueError) H101  settings that cannot work, all of them listed
+├── AppLoadError               H201  the app named by HARDEN_APP cannot be served
+├── NodeError (ValueError)     H301  a nested query that is not well formed
+└── (with psycopg2.pool.PoolError)
+    ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
+    ├── PoolTooBusy            H402  `max_waiting` callers wait already (also an OperationalError)
+    └── PoolClosed             H403  the pool was closed
+
+Pool errors stay children of `psycopg2.pool.PoolError`, and so of `psycopg2.Error`: an `except` clause
+written for psycopg2's own pool goes on catching them. All of them pickle.
+Must not import anything of ours. If a class here changes its parents, existing `except` clauses break.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+import psycopg2.pool
+
+
+class HardenError(Exception):
+    """An error of ours: a stable code, one line that ends in the next step, its data as attributes."""
+
+    code = "H000"
+
+
+class SettingsError(HardenError, ValueError):
+    """Settings that cannot work.
+
+    Attributes:
+        problems: one sentence per problem, all that were found.
+    """
+
+    code = "H101"
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
+
+
+class AppLoadError(HardenError):
+    """The app named by HARDEN_APP cannot be found, fails to import, or is no WSGI application."""
+
+    code = "H201"
+
+
+class NodeError(HardenError, ValueError):
+    """A `one` or `many` whose holes, children and names do not fit together."""
+
+    code = "H301"
+
+
+class _PoolFigures(HardenError, psycopg2.pool.PoolError):
+    """A pool error with the pool's figures at that moment.
+
+    Attributes:
+        figures: the pool's `stats()` when it happened; empty when it was not asked.
+    """
+
+    figures: dict[str, Any]
+
+    def __init__(self, message: str, figures: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.figures = dict(figures or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.figures)
+
+
+class PoolTimeout(_PoolFigures, psycopg2.OperationalError):
+    """No connection became free within the timeout."""
+
+    code = "H401"
+
+
+class PoolTooBusy(_PoolFigures, psycopg2.OperationalError):
+    """As many callers as `max_waiting` allows are waiting already; this one was refused at once."""
+
+    code = "H402"
+
+
+class PoolClosed(_PoolFigures):
+    """The pool is closed, or was closed while the caller waited."""
+
+    code = "H403"

@@ -1,0 +1,77 @@
+"""`Hardening(app)`: the pool, the end of each request's leases, and health endpoints for one Flask app.
+
+    app = Flask(__name__)
+    Hardening(app)                     # or Hardening().init_app(app) in a factory
+
+Nothing about the app is stored here. Second use on the same app is an error, not a second pool.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g, has_app_context
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import scope
+from .database_helper import open_pool
+from .endpoints import HealthEndpoints
+from .errors import SettingsError
+from .settings import Settings, load
+
+KEY = "harden_psycopg2"
+
+
+class Hardening:
+    """The kit for one Flask app.
+
+    Args:
+        app: the app; None to call `init_app` later.
+        **settings: settings by name, above `app.config` and the environment.
+
+    Raises:
+        SettingsError: a setting is wrong, or DATABASE_URL is missing.
+    """
+
+    def __init__(self, app: Flask | None = None, **settings: Any) -> None:
+        self._keywords = settings
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set the app up: a pool for its DATABASE_URL, request scopes, health endpoints, proxy headers."""
+        settings = load(keywords=self._keywords, config=app.config)
+        open_pool(settings)
+        harden_app(app, settings)
+
+
+def harden_app(app: Flask, settings: Settings) -> None:
+    """Give an app request scopes, health endpoints and proxy handling; the pool is the caller's business."""
+    if KEY in app.extensions:
+        raise SettingsError(["this app is hardened already; call Hardening(app) once per app"])
+    app.extensions[KEY] = settings
+    scope.set_provider(_request_scope)
+    # Teardown functions run last registered first. Ours must run after the app's own, which may still
+    # commit or close what it kept in `g`: so it goes to the front of the list.
+    app.teardown_appcontext_funcs.insert(0, _end_request_scope)
+    proxies = settings["HARDEN_PROXIES"]
+    if proxies:
+        fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
+        app.wsgi_app = fixed  # type: ignore[method-assign]
+    endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"])
+    app.wsgi_app = endpoints  # type: ignore[method-assign]
+
+
+def _request_scope() -> scope.Scope | None:
+    if not has_app_context():
+        return None
+    current: scope.Scope | None = g.get("_harden_scope")
+    if current is None:
+        current = g._harden_scope = scope.Scope()
+    return current
+
+
+def _end_request_scope(_: BaseException | None) -> None:
+    current: scope.Scope | None = g.pop("_harden_scope", None)
+    if current is not None:
+        current.end()

@@ -1,0 +1,52 @@
+"""After a fork, the child lets go of its parent's connections without touching the parent's sessions.
+
+Two processes on one socket read each other's answers: wrong rows, without an error. Closing in the child is
+no way out: it tells the server to end the parent's session. So the child keeps the objects, never uses them,
+and points their file descriptors at /dev/null: a stale use then fails instead of reading somebody's rows, and
+the parent's backends end when the parent does.
+
+Registered when the first pool is made, not at import. `os.register_at_fork` misses forks made in C (uWSGI):
+each pool compares process ids at checkout as well. Knows pools only by one method name.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg2
+
+_pools: weakref.WeakSet[Any] = weakref.WeakSet()
+_inherited: list[Any] = []
+_registered = False
+
+
+def protect(pool: Any) -> None:
+    """Have `pool._after_fork()` called in every child of this process."""
+    global _registered
+    _pools.add(pool)
+    if not _registered:
+        _registered = True
+        os.register_at_fork(after_in_child=_reset_pools)
+
+
+def _reset_pools() -> None:
+    for pool in list(_pools):
+        pool._after_fork()
+
+
+def disown(connections: Iterable[Any]) -> None:
+    """Keep the parent's connections, unusable: their descriptors lead to /dev/null."""
+    kept = list(connections)
+    _inherited.extend(kept)
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        for conn in kept:
+            try:
+                os.dup2(null, conn.fileno(), inheritable=False)
+            except (psycopg2.Error, OSError):
+                pass  # closed already
+    finally:
+        os.close(null)

@@ -1,0 +1,91 @@
+"""What `wsgi.py` serves: an app unedited and hardened, or the reference shop.
+
+The order matters: settings are checked, then `psycopg2.connect` is replaced, then the app is imported, so
+that connections it opens at import are leases as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
+
+from .app_loader import load_app
+from .database_helper import install, options_from
+from .dropin import installed
+from .errors import AppLoadError, HardenError
+from .extension import KEY, harden_app
+from .pool_options import PoolOptions
+from .settings import Settings, load
+
+log = logging.getLogger(__name__)
+EXIT_APP_LOAD_ERROR = 4  # Gunicorn's own code for it: the master stops instead of starting workers for ever
+
+
+def create_application() -> Any:
+    """Return the WSGI application that the settings name; ends the process with one line when it cannot."""
+    try:
+        settings = load()
+        if settings["HARDEN_APP"] is None:
+            return _shop()
+        return harden(settings["HARDEN_APP"], settings)
+    except HardenError as error:
+        # One line, and no traceback: what to do stands in it. Gunicorn's master reads the exit code.
+        print(f"harden: error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(EXIT_APP_LOAD_ERROR) from error
+
+
+def harden(target: str, settings: Settings) -> Any:
+    """Import an app with pooled connections, and put what production needs around it.
+
+    Raises:
+        AppLoadError: the app cannot be served.
+    """
+    options = options_from(settings, reset="reset")
+    overflow = PoolOptions(**{**vars(options), "nested_overflow": settings.pool_max})
+    install(settings["DB_POOL_MIN"], settings.pool_max, overflow, settings["HARDEN_REDIRECT_DSN"])
+    app = load_app(target)
+    if isinstance(app, Flask):
+        if KEY not in app.extensions:  # an app that has adopted the kit did it itself
+            harden_app(app, settings)
+        held = held_since_import()
+        if held and settings["HARDEN_PRELOAD"]:
+            raise AppLoadError(
+                f"{target} opens {held} connection(s) when it is imported, which workers must not share; "
+                "unset HARDEN_PRELOAD, or connect inside the request"
+            )
+        if held:
+            log.warning(
+                "the app keeps %d connection(s) that it opened while it was imported; requests share them, so "
+                "they are served one at a time per worker. Connect inside the request to lift this.", held
+            )  # fmt: skip
+            app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def held_since_import() -> int:
+    """Return how many connections are leased outside any request, right after the import."""
+    drop_in = installed()
+    return sum(pool.stats()["used"] for pool in list(drop_in.pools.values())) if drop_in else 0
+
+
+class OneAtATime:
+    """WSGI middleware for apps whose requests share a connection: it lets one request in at a time."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self._app = app
+        self._turn = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with self._turn:
+            return self._app(environ, start_response)
+
+
+def _shop() -> Any:
+    from .shop import create_app  # not part of a vendored copy
+
+    return create_app()

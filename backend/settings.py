@@ -1,0 +1,297 @@
+"""All settings of the runtime: one table, read once, then frozen.
+
+Precedence: keyword > `app.config` > environment > default. Nothing is clamped in silence: `load` collects
+every problem and raises one `SettingsError` that lists them. A name that looks like ours and is not is a
+problem too, with the closest match. The table drives parsing, the docs and the test that they agree.
+The only module that reads `os.environ`. Must not import Flask, or anything of ours but the errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2
+from psycopg2.extensions import parse_dsn
+
+from .errors import SettingsError
+
+PREFIXES = ("DB_POOL_", "HARDEN_")
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        name: the environment variable, and the key in `app.config`.
+        parse: turns text or a Python value into the value; raises ValueError with a reason.
+        default: the value when nothing sets it; None means "derived" or "off", the text says which.
+        low, high: inclusive bounds for numbers; None is unbounded.
+        unit: "s", "ms", "count" or "".
+        group: "essential", "frequent" or "rare".
+        text: one sentence.
+    """
+
+    name: str
+    parse: Callable[[Any], Any]
+    default: Any
+    low: float | None
+    high: float | None
+    unit: str
+    group: str
+    text: str
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool):
+        raise ValueError("is not a whole number")
+    try:
+        return int(str(value).strip())
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(str(value).strip())
+    except ValueError:
+        raise ValueError("is not a number") from None
+    if not math.isfinite(number):
+        raise ValueError("is not a finite number")
+    return number
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    if "\x00" in text:
+        raise ValueError("contains a NUL character")
+    return text
+
+
+def _flag(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text not in TRUE | FALSE:
+        raise ValueError("is neither true nor false")
+    return text in TRUE
+
+
+def _dsn(value: Any) -> str:
+    """Check what libpq can check without connecting; never repeat the value, it may hold a password."""
+    dsn = _text(value)
+    try:
+        parts = parse_dsn(dsn)
+    except psycopg2.Error as error:
+        raise ValueError(f"is not a PostgreSQL URL or DSN ({_reason(error, dsn)})") from None
+    if not parts:
+        raise ValueError("is empty; give postgresql://user:password@host:5432/dbname")
+    return dsn
+
+
+def _reason(error: Exception, dsn: str) -> str:
+    """Return libpq's reason without the parts of the DSN that it quotes."""
+    reason = str(error).strip().splitlines()[0]
+    head = reason.split('"', 1)[0].strip().rstrip(":")
+    if "percent" in reason:
+        return "a % in the password must be written %25"
+    scheme = urlsplit(dsn).scheme if "://" in dsn else ""
+    if scheme and scheme not in ("postgres", "postgresql"):
+        return f"its scheme is {scheme!r}, not postgresql"
+    return head.removeprefix("invalid dsn: ").removeprefix("ProgrammingError: ") or "libpq cannot parse it"
+
+
+def _choice(*allowed: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        text = str(value).strip().lower()
+        if text not in allowed:
+            raise ValueError(f"is not one of {', '.join(allowed)}")
+        return text
+
+    return parse
+
+
+S = Setting
+TABLE: tuple[Setting, ...] = (
+    S("DATABASE_URL", _dsn, None, None, None, "", "essential",
+      "Where the app's database is: a postgresql:// URL or a libpq DSN."),
+    S("DB_POOL_MIN", _integer, 1, 0, 10_000, "count", "essential",
+      "Connections that are kept even when idle for long, per worker process."),
+    S("DB_POOL_MAX", _integer, None, 1, 10_000, "count", "essential",
+      "Most connections per worker process; when unset, as many as THREADS."),
+    S("DB_POOL_TIMEOUT", _number, 10.0, 0, 3600, "s", "essential",
+      "How long a caller waits for a free connection before PoolTimeout."),
+    S("DB_POOL_MAX_LIFETIME", _number, 1800.0, 0, 1e9, "s", "frequent",
+      "A connection older than this (less up to 10 % jitter) is replaced; 0 keeps it for ever."),
+    S("DB_POOL_MAX_IDLE", _number, 600.0, 0, 1e9, "s", "frequent",
+      "Connections above DB_POOL_MIN that are idle for longer are closed; 0 keeps them."),
+    S("DB_POOL_PRE_PING_AFTER", _number, 30.0, 0, 1e9, "s", "frequent",
+      "A connection idle for longer is pinged by a query before it is handed out; "
+      "the socket itself is looked at each time."),
+    S("DB_POOL_LEAK_AFTER", _number, 0.0, 0, 1e9, "s", "frequent",
+      "A lease held for longer is logged once, with the stack that took it; 0 is off."),
+    S("DB_POOL_MAX_WAITING", _integer, 0, 0, 1_000_000, "count", "rare",
+      "With this many callers waiting already, the next is refused at once; 0 is no limit."),
+    S("DB_STATEMENT_TIMEOUT_MS", _integer, 0, 0, 2_147_483_647, "ms", "frequent",
+      "statement_timeout of each new connection when the server is reached directly; 0 leaves the role's own."),
+    S("DB_PGBOUNCER", _choice("off", "session", "transaction"), "off", None, None, "", "essential",
+      "Whether DATABASE_URL leads to PgBouncer, and its pool_mode."),
+    S("HARDEN_APP", _text, None, None, None, "", "essential",
+      "The app wsgi.py serves: path/to/app.py:app, package.module:app or package:create_app(); "
+      "when unset, the reference shop."),
+    S("HARDEN_ENV", _choice("production", "development", "test"), None, None, None, "", "essential",
+      "When unset, FLASK_ENV and FLASK_DEBUG decide, else production."),
+    S("HARDEN_REDIRECT_DSN", _dsn, None, None, None, "", "rare",
+      "Every psycopg2.connect of the app goes to this DSN, wherever the app's own parameters point."),
+    S("HARDEN_PROXIES", _integer, 0, 0, 10, "count", "frequent",
+      "Trusted reverse proxies in front; that many X-Forwarded-For, -Proto and -Host entries are believed."),
+    S("HARDEN_OPS_TOKEN", _text, None, None, None, "", "frequent",
+      "Opens /health/database/pool to callers that send `Authorization: Bearer TOKEN`; else loopback only."),
+    S("WORKERS", _integer, None, 1, 1024, "count", "essential",
+      "Gunicorn worker processes (WEB_CONCURRENCY is read too); when unset, the cores, 2 at least."),
+    S("THREADS", _integer, 8, 1, 1024, "count", "essential",
+      "Threads per worker, and so the most connections a worker can use."),
+    S("HARDEN_PRELOAD", _flag, False, None, None, "", "rare",
+      "Import the app in Gunicorn's master before the workers fork (preload_app)."),
+    S("HARDEN_VENV", _text, None, None, None, "", "rare",
+      "Where scripts/harden keeps its virtual environment instead of .venv."),
+    S("HARDEN_STATE", _text, None, None, None, "", "rare",
+      "Where scripts/harden keeps run folders and logs instead of the system's temporary folder."),
+)  # fmt: skip
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in TABLE}
+ALIASES: Mapping[str, str] = {"WEB_CONCURRENCY": "WORKERS"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The effective settings: `settings["DB_POOL_MAX"]`, and what is derived from several of them."""
+
+    values: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    @property
+    def pool_max(self) -> int:
+        """DB_POOL_MAX, or one connection per thread (never below DB_POOL_MIN)."""
+        if self["DB_POOL_MAX"] is not None:
+            return int(self["DB_POOL_MAX"])
+        return max(int(self["THREADS"]), int(self["DB_POOL_MIN"]), 1)
+
+    @property
+    def environment(self) -> str:
+        """Which environment this is: production, development or test."""
+        return str(self["HARDEN_ENV"])
+
+    def require_database_url(self) -> str:
+        """Return DATABASE_URL.
+
+        Raises:
+            SettingsError: it is not set.
+        """
+        if self["DATABASE_URL"] is None:
+            raise SettingsError(
+                ["DATABASE_URL is not set; set it to postgresql://user:password@host:5432/dbname"]
+            )
+        return str(self["DATABASE_URL"])
+
+    def __repr__(self) -> str:
+        # Secrets never in a repr: a DSN holds a password.
+        shown = {name: value for name, value in self.values.items() if not _secret(name)}
+        return f"Settings({shown})"
+
+
+def _secret(name: str) -> bool:
+    return name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN")
+
+
+def load(
+    keywords: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read and check all settings.
+
+    Args:
+        keywords: values given in code, by setting name; None values count as not given.
+        config: an `app.config`-like mapping; None values count as not given.
+        environ: the environment; the process's own when None.
+
+    Raises:
+        SettingsError: with every problem found.
+    """
+    environ = os.environ if environ is None else environ
+    problems = _unknown(environ, "environment") + _unknown(keywords or {}, "keyword")
+    values: dict[str, Any] = {}
+    for setting in TABLE:
+        raw, source = _find(setting.name, keywords or {}, config or {}, environ)
+        try:
+            values[setting.name] = setting.default if raw is None else _checked(setting, raw)
+        except ValueError as error:
+            problems.append(_problem(setting, raw, source, str(error)))
+            values[setting.name] = setting.default
+    values["HARDEN_ENV"] = values["HARDEN_ENV"] or _flask_environment(environ)
+    problems += _contradictions(values)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(values)
+
+
+def _find(
+    name: str, keywords: Mapping[str, Any], config: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[Any, str]:
+    names = [name, *(alias for alias, target in ALIASES.items() if target == name)]
+    for mapping, source in ((keywords, "keyword"), (config, "app.config"), (environ, "environment")):
+        for candidate in names:
+            if mapping.get(candidate) is not None:
+                return mapping[candidate], source
+    return None, "default"
+
+
+def _checked(setting: Setting, raw: Any) -> Any:
+    value = setting.parse(raw)
+    if setting.low is not None and value < setting.low:
+        raise ValueError(f"is below {setting.low:g}")
+    if setting.high is not None and value > setting.high:
+        raise ValueError(f"is above {setting.high:g}")
+    return value
+
+
+def _problem(setting: Setting, raw: Any, source: str, reason: str) -> str:
+    shown = "" if _secret(setting.name) else f"={str(raw)[:60]!r}"
+    place = f"{setting.name}{shown} ({source})"
+    default = "" if setting.default is None else f"; its default is {setting.default}"
+    return f"{place} {reason}{default}"
+
+
+def _unknown(names: Mapping[str, Any], source: str) -> list[str]:
+    problems = []
+    for name in sorted(names):
+        if name in BY_NAME or name in ALIASES or not name.startswith(PREFIXES):
+            continue
+        close = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]}?" if close else "; see the settings in README.md"
+        problems.append(f"{name} ({source}) is not a setting{hint}")
+    return problems
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    low, high = values["DB_POOL_MIN"], values["DB_POOL_MAX"]
+    if high is not None and low > high:
+        return [f"DB_POOL_MIN={low} is above DB_POOL_MAX={high}; lower the one or raise the other"]
+    return []
+
+
+def _flask_environment(environ: Mapping[str, str]) -> str:
+    named = environ.get("FLASK_ENV", "").strip().lower()
+    if named in ("development", "test", "testing"):
+        return "development" if named == "development" else "test"
+    if environ.get("FLASK_DEBUG", "").strip().lower() not in FALSE:
+        return "development"
+    return "production"

@@ -1,0 +1,66 @@
+"""First come, first served: the queue of callers that wait for a connection.
+
+Each waiter sleeps on a lock of its own and is woken with its result already in hand, so a newcomer cannot
+take what a waiter was woken for (a semaphore lets it: 8 of 64 threads then get everything). All methods but
+`Waiter.sleep` are called with the pool's lock held; that is what makes hand-off and giving up one decision.
+Knows nothing of connections. If this is wrong, slots get lost or waiters starve.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+
+class Waiter:
+    """One waiting caller.
+
+    Attributes:
+        result: what was handed over: a connection, PERMIT to open one, or an exception; None while waiting.
+    """
+
+    __slots__ = ("_alarm", "result")
+
+    def __init__(self) -> None:
+        self._alarm = threading.Lock()
+        self._alarm.acquire()
+        self.result: Any = None
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until something is handed over, at most so many seconds. Called without the pool's lock."""
+        self._alarm.acquire(timeout=max(0.0, min(seconds, threading.TIMEOUT_MAX)))
+
+    def wake(self, result: Any) -> None:
+        """Hand the result over."""
+        self.result = result
+        self._alarm.release()
+
+
+class WaitQueue:
+    """The waiters in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._waiters: deque[Waiter] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    def join(self) -> Waiter:
+        """Add a waiter at the end."""
+        waiter = Waiter()
+        self._waiters.append(waiter)
+        return waiter
+
+    def leave(self, waiter: Waiter) -> Any:
+        """Take a waiter out; returns what had been handed to it in the meantime, or None."""
+        if waiter.result is None:
+            self._waiters.remove(waiter)
+        return waiter.result
+
+    def serve(self, result: Any) -> bool:
+        """Hand the result to the first waiter; False when nobody waits."""
+        if not self._waiters:
+            return False
+        self._waiters.popleft().wake(result)
+        return True

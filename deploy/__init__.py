@@ -1,0 +1,1 @@
+"""Runs when a release is made: sizing, rendering, the Gunicorn config. Never imported by the app."""

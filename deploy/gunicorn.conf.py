@@ -1,0 +1,54 @@
+"""Gunicorn's configuration: gthread workers sized from the cores, and timeouts that fit together.
+
+    gunicorn -c deploy/gunicorn.conf.py wsgi:application
+
+Sizes come from the settings (WORKERS or WEB_CONCURRENCY, THREADS, HARDEN_PRELOAD); everything else here has
+its reason beside it. Needs Gunicorn 27: older ones lose requests on kept connections when a worker stops.
+"""
+
+import importlib
+import os
+import runpy
+import sys
+from pathlib import Path
+
+_root = Path(__file__).resolve().parent.parent
+_runtime = runpy.run_path(str(_root / "backend" / "importing.py"))["import_for_environment"]()
+try:
+    _settings = importlib.import_module(f"{_runtime.__name__}.settings").load()
+except ValueError as _error:
+    print(f"harden: error: {_error}", file=sys.stderr, flush=True)
+    raise SystemExit(2) from _error
+
+pythonpath = str(_root)  # where wsgi.py is
+worker_class = "gthread"  # threads wait for the database together; a worker a request costs five times the memory
+workers = _settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))  # two, so that one can be replaced
+threads = _settings["THREADS"]
+preload_app = _settings["HARDEN_PRELOAD"]
+
+# The ladder: pool timeout 10 < statement 20 < graceful 25 < this 30 < the front's read timeout 35.
+timeout = 30  # for gthread a heartbeat, not a request's limit
+graceful_timeout = 25  # requests in flight may finish; below the service's own stop timeout
+keepalive = 75  # above the front's 60, so that the front closes idle connections first
+max_requests = 2000  # memory that leaks somewhere is given back now and then ...
+max_requests_jitter = 400  # ... by one worker at a time
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a heartbeat must not wait for a disk
+backlog = 2048  # a burst while a worker is replaced waits instead of being refused
+control_socket_disable = True  # its default lies in $HOME, which a service does not have
+accesslog = None  # the front has one
+errorlog = "-"
+
+
+def post_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Let go of the parent's connections, also where the fork was not Python's."""
+    helper = sys.modules.get(f"{_runtime.__name__}.health")
+    for pool in helper.pools() if helper else ():
+        if pool._pid != os.getpid():
+            pool._after_fork()
+
+
+def worker_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Say goodbye to PostgreSQL when a worker ends, so that its backends end at once."""
+    helper = sys.modules.get(f"{_runtime.__name__}.health")
+    for pool in helper.pools() if helper else ():
+        pool.drain()

@@ -1,0 +1,143 @@
+"""What a configuration is rendered from, checked so that no value can inject a directive."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from .errors import InputError
+
+POOL_MODES = ("session", "transaction", "statement")
+HOST = re.compile(r"[A-Za-z0-9_./,:@-]+")
+PATH = re.compile(r"/[A-Za-z0-9_./@+-]*")
+ADDRESS = re.compile(r"[A-Za-z0-9_.:,*-]*")
+VERIFIER = re.compile(r"SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+")
+
+
+@dataclass(frozen=True)
+class Database:
+    """One entry of PgBouncer's [databases].
+
+    Attributes:
+        alias: the name clients ask for.
+        host: a host name, an address or a socket folder.
+        port: the server's port.
+        dbname: the database on the server.
+        pool_size: server connections for this entry; None for the default.
+        pool_mode: None for the default.
+    """
+
+    alias: str
+    host: str
+    port: int
+    dbname: str
+    pool_size: int | None = None
+    pool_mode: str | None = None
+
+    def __post_init__(self) -> None:
+        _text("database alias", self.alias, 63)
+        _text("database name", self.dbname, 63)
+        _match("database host", self.host, HOST)
+        _count("database port", self.port, 1, 65535)
+        if self.pool_size is not None:
+            _count("pool_size", self.pool_size, 1, 10_000)
+        if self.pool_mode is not None:
+            _choice("pool_mode", self.pool_mode, POOL_MODES)
+
+
+@dataclass(frozen=True)
+class User:
+    """A role that may log in through PgBouncer.
+
+    Attributes:
+        name: the role.
+        verifier: the SCRAM verifier that the server holds for it, byte for byte.
+    """
+
+    name: str
+    verifier: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        _text("user name", self.name, 63)
+        _match("SCRAM verifier", self.verifier, VERIFIER, secret=True)
+
+
+@dataclass(frozen=True)
+class PgBouncer:
+    """One PgBouncer process. Sizes are connections, times seconds.
+
+    Attributes:
+        databases, users: who may reach what.
+        listen_addr: addresses to listen on; empty for the socket alone.
+        listen_port: also part of the socket's name.
+        unix_socket_dir, auth_file, logfile, pidfile: absolute paths.
+        pool_mode: session, transaction or statement.
+        default_pool_size, min_pool_size, reserve_pool_size: per database and user.
+        max_db_connections: the cap over all of them.
+        max_client_conn: clients at a time.
+        query_wait_timeout: longest wait of a client for a server connection.
+        idle_transaction_timeout: longest idle time inside a transaction.
+    """
+
+    databases: tuple[Database, ...]
+    users: tuple[User, ...]
+    listen_addr: str
+    listen_port: int
+    unix_socket_dir: str
+    auth_file: str
+    logfile: str
+    pidfile: str
+    pool_mode: str = "transaction"
+    default_pool_size: int = 20
+    min_pool_size: int = 0
+    reserve_pool_size: int = 4
+    max_db_connections: int = 40
+    max_client_conn: int = 400
+    query_wait_timeout: int = 8
+    idle_transaction_timeout: int = 60
+
+    def __post_init__(self) -> None:
+        _match("listen_addr", self.listen_addr, ADDRESS)
+        _count("listen_port", self.listen_port, 1, 65535)
+        for name in ("unix_socket_dir", "auth_file", "logfile", "pidfile"):
+            _match(name, getattr(self, name), PATH)
+        _choice("pool_mode", self.pool_mode, POOL_MODES)
+        for name, low in _COUNTS:
+            _count(name, getattr(self, name), low, 1_000_000)
+        if not self.databases or not self.users:
+            raise InputError("PgBouncer needs at least one database and one user")
+        wanted = self.default_pool_size + self.reserve_pool_size
+        if wanted > self.max_db_connections:
+            raise InputError(
+                f"default_pool_size + reserve_pool_size = {wanted} is above "
+                f"max_db_connections={self.max_db_connections}; lower the one or raise the other"
+            )
+
+
+_COUNTS = (
+    ("default_pool_size", 1), ("min_pool_size", 0), ("reserve_pool_size", 0), ("max_db_connections", 1),
+    ("max_client_conn", 1), ("query_wait_timeout", 1), ("idle_transaction_timeout", 0),
+)  # fmt: skip
+
+
+def _text(what: str, value: str, longest: int) -> None:
+    if not value or len(value.encode()) > longest:
+        raise InputError(f"{what} has {len(value.encode())} bytes; it must have 1 to {longest}")
+    if any(ord(char) < 32 or ord(char) == 127 for char in value):
+        raise InputError(f"{what} {value!r} contains a control character; a file line cannot hold it")
+
+
+def _match(what: str, value: str, pattern: re.Pattern[str], secret: bool = False) -> None:
+    if not pattern.fullmatch(value):
+        shown = "" if secret else f" {value[:60]!r}"
+        raise InputError(f"{what}{shown} has characters that this file cannot hold safely")
+
+
+def _count(what: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise InputError(f"{what}={value!r} is not a whole number from {low} to {high}")
+
+
+def _choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{what}={value!r} is not one of {', '.join(allowed)}")

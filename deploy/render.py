@@ -1,0 +1,85 @@
+"""Fills templates in: strict about undefined names, the same bytes for the same inputs, atomic writes.
+
+Knows how to render and write, not what the values should be: that is `inputs.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import jinja2
+
+from .inputs import PgBouncer
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _ini_name(value: str) -> str:
+    """Quote a [databases] key as PgBouncer reads it: like an SQL identifier."""
+    return value if PLAIN_NAME.fullmatch(value) else '"' + value.replace('"', '""') + '"'
+
+
+def _ini_value(value: str) -> str:
+    """Quote a value of a [databases] entry: in single quotes, doubled inside."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _user_name(value: str) -> str:
+    """Quote a field of userlist.txt: in double quotes, doubled inside."""
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "pgbouncer" / "templates"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 -- not HTML; every value is checked or quoted for its file
+    )
+    environment.filters.update(ini_name=_ini_name, ini_value=_ini_value, user_name=_user_name)
+    return environment
+
+
+def render_pgbouncer(inputs: PgBouncer) -> dict[str, str]:
+    """Return pgbouncer.ini and userlist.txt by name; both hold what only PgBouncer may read."""
+    environment = _environment()
+    values = asdict(inputs)
+    return {
+        name: environment.get_template(f"{name}.j2").render(values) for name in ("pgbouncer.ini", "userlist.txt")
+    }
+
+
+def write_files(
+    folder: Path, files: Mapping[str, str], mode: int = 0o600, owner: tuple[int, int] | None = None
+) -> None:
+    """Write files into a folder, each whole or not at all, never readable by others meanwhile.
+
+    Args:
+        folder: must exist.
+        files: texts by name.
+        mode: permission bits.
+        owner: user and group id; the process's own when None.
+
+    Raises:
+        OSError: a file could not be written.
+    """
+    for name, text in files.items():
+        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # 0600 from the start
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, mode)
+            if owner is not None:
+                os.chown(temporary, *owner)
+            os.replace(temporary, folder / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise

