@@ -72,8 +72,10 @@ class RunFolder:
         """Remember a process, for the next run to end should this one be killed."""
         (self.path / "processes" / name).write_text(json.dumps([pid, start_time(pid)]))
 
-    def keep_logs(self) -> Path:
+    def keep_logs(self) -> Path | None:
         """Copy the logs out of the folder, and return where they are now; the last five sets are kept."""
+        if not any(self.logs.iterdir()):
+            return None
         kept = Path(tempfile.mkdtemp(prefix=f"failed-{time.strftime('%Y%m%d-%H%M%S')}-", dir=self.base))
         shutil.copytree(self.logs, kept, dirs_exist_ok=True)
         for old in sorted(self.base.glob("failed-*"))[:-KEEP_LOGS]:

@@ -1,0 +1,86 @@
+"""`harden VERB`: parses the command line and hands over; each verb is a module with `add_arguments` and `run`.
+
+Exit codes: 0 clean; 1 findings, differences or a failed gate; 2 usage, or something a person must change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import importlib
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from .errors import CommandError
+
+VERBS = {
+    "demo": ("scripts.demo.command", "see an unhardened app break and the hardened one carry the load"),
+    "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
+}
+EXAMPLES = """\
+examples:
+  scripts/harden demo --quick              the proof, in under a minute
+  scripts/harden up path/to/app.py:app     your own app, hardened
+  scripts/harden up --help                 all of one verb
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports usage errors as one line."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"harden: error: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb; returns the exit code."""
+    parser = Parser(
+        prog="scripts/harden",
+        description="Takes a Flask + psycopg2 prototype to production.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"harden {_version()}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    chosen = arguments[0] if arguments and arguments[0] in VERBS else None
+    for verb, (module, summary) in VERBS.items():
+        if chosen in (None, verb):
+            subparser = verbs.add_parser(
+                verb, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+            )
+            if chosen == verb:  # the other verbs' modules stay unimported: starting takes no time
+                importlib.import_module(module).add_arguments(subparser)
+    options = parser.parse_args(arguments)
+    return _run(VERBS[options.verb][0], options)
+
+
+def _run(module: str, options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    try:
+        return int(importlib.import_module(module).run(options))
+    except CommandError as error:
+        print(f"harden: error: {error.line()}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("harden: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 141
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    # As an exception, so that every `with` on the way out stops its servers. Once is enough.
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
+def _version() -> str:
+    config = configparser.ConfigParser()
+    config.read(Path(__file__).resolve().parent.parent / "setup.cfg")
+    return config.get("metadata", "version", fallback="(version unknown)")

@@ -1,0 +1,103 @@
+# Sourced by scripts/harden and scripts/test: makes the kit's virtual environment once, then stays out of the way.
+#
+#   prepare EXTRAS     e.g. prepare tools, prepare tools,dev; sets $python
+#
+# Safe to run twice at once (a lock), again after an interruption (a stamp is written last), and from any folder.
+
+say() { printf 'harden: %s\n' "$*" >&2; }
+fail() { say "error: $*"; exit 2; }
+
+# Prints the newest suitable interpreter; the version test is the interpreter's own.
+find_python() {
+    local candidate
+    for candidate in "${HARDEN_PYTHON:-python3}" python3.13 python3.12 python3.11 python3.10 python3.14; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+        [ -n "${HARDEN_PYTHON:-}" ] && break
+    done
+    local found
+    found=$("${HARDEN_PYTHON:-python3}" --version 2>&1 || true)
+    fail "Python 3.10 or newer is needed, ${HARDEN_PYTHON:-python3} is: ${found:-not there};" \
+        "install one, or name it with HARDEN_PYTHON=/path/to/python3"
+}
+
+make_venv() { # make_venv PYTHON FOLDER
+    rm -rf "$2"
+    local output
+    if output=$("$1" -m venv "$2" 2>&1); then return; fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        local package
+        package=$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+        say "installing $package with apt-get"
+        { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$package"; } >/dev/null 2>&1 || true
+        rm -rf "$2"
+        if output=$("$1" -m venv "$2" 2>&1); then return; fi
+    fi
+    rm -rf "$2"
+    fail "cannot make a virtual environment in $2: $(printf '%s' "$output" | tail -n 1);" \
+        "install python3-venv, or set HARDEN_VENV to a folder you can write to"
+}
+
+# Runs a command with its output in a file, showing on a terminal that something goes on.
+with_dots() { # with_dots LOG COMMAND...
+    local log=$1 job
+    shift
+    "$@" >"$log" 2>&1 </dev/null &
+    job=$!
+    trap 'kill $job 2>/dev/null; exit 130' INT TERM
+    while kill -0 $job 2>/dev/null; do
+        sleep 0.5
+        [ -t 2 ] && printf '.' >&2
+    done
+    [ -t 2 ] && printf '\n' >&2
+    trap - INT TERM
+    wait $job
+}
+
+# Prints the requirements of setup.cfg, of the kit itself and of the extras.
+requirements() { # requirements PYTHON EXTRAS
+    "$1" - "$root/setup.cfg" "$2" <<'PY'
+import configparser, sys
+config = configparser.ConfigParser()
+config.read(sys.argv[1])
+lists = [config["options"]["install_requires"]]
+lists += [config["options.extras_require"][extra] for extra in sys.argv[2].split(",")]
+print("\n".join(line.strip() for text in lists for line in text.splitlines() if line.strip()))
+PY
+}
+
+install_into() { # install_into VENV EXTRAS STAMP
+    local base log wanted
+    base=$(find_python)
+    log="$1.log"
+    if ! "$1/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
+        say "making $1 with $("$base" --version)"
+        make_venv "$base" "$1"
+    fi
+    wanted=$(requirements "$base" "$2")
+    say "installing $(printf '%s\n' "$wanted" | wc -l) packages and what they need (once; under a minute)"
+    # shellcheck disable=SC2086 -- one word a requirement
+    with_dots "$log" "$1/bin/python" -m pip install --disable-pip-version-check $wanted ||
+        fail "pip could not install the kit's packages: $(grep -i error "$log" | tail -n 1) (log: $log)"
+    rm -f "$log"
+    printf '%s\n' "$3" >"$1/.harden-$2"
+}
+
+prepare() { # prepare EXTRAS
+    local venv stamp
+    venv=${HARDEN_VENV:-$root/.venv}
+    python=$venv/bin/python
+    stamp="$root $(cksum <"$root/setup.cfg")"
+    [ -x "$python" ] && [ "$(cat "$venv/.harden-$1" 2>/dev/null)" = "$stamp" ] && return
+    mkdir -p "$(dirname "$venv")" 2>/dev/null || fail "cannot write to $(dirname "$venv"); set HARDEN_VENV to a folder you can write to"
+    (: >>"$venv.lock") 2>/dev/null || fail "cannot write to $(dirname "$venv"); set HARDEN_VENV to a folder you can write to"
+    exec 9>>"$venv.lock"
+    flock -n 9 || { say "waiting for another start to finish its set-up"; flock 9; }
+    if [ "$(cat "$venv/.harden-$1" 2>/dev/null)" != "$stamp" ]; then
+        install_into "$venv" "$1" "$stamp"
+    fi
+    exec 9>&-
+}

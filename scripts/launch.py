@@ -1,0 +1,13 @@
+"""Starts the command line from any folder: the kit's root comes first on the path, the caller's folder not at all."""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+if sys.argv[1:2] == ["--run-tests"]:
+    from scripts.run_tests import main
+else:
+    from scripts.cli import main
+
+sys.exit(main(sys.argv[2:] if sys.argv[1:2] == ["--run-tests"] else sys.argv[1:]))

@@ -1,0 +1,46 @@
+"""Runs the test suite with everything it needs, and checks that it leaves no process behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .errors import CommandError
+from .progress import Progress
+from .stack.binaries import find
+from .stack.runfolder import MARK, state_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest; returns its exit code, or 1 when a server outlived it."""
+    progress = Progress()
+    try:
+        find(state_folder(os.environ.get("HARDEN_STATE")), progress)
+    except CommandError as error:
+        print(f"harden: error: {error.line()}", file=sys.stderr)
+        return 2
+    before = _marked()
+    code = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+    time.sleep(0.2)
+    left = _marked() - before
+    if left:
+        print(f"harden: error: the tests left processes behind: {sorted(left)}", file=sys.stderr)
+        return code or 1
+    return code
+
+
+def _marked() -> set[int]:
+    """Return the processes that carry a run's mark."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and MARK.encode() in (entry / "environ").read_bytes():
+                found.add(int(entry.name))
+        except OSError:
+            continue
+    return found - {os.getpid()}

@@ -1,0 +1,1 @@
+"""`harden up APP`: any Flask app, unedited, under Gunicorn with pooled connections."""

@@ -1,0 +1,113 @@
+"""Which Python runs the app: the one named, the app's own virtual environment, or the kit's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import CommandError
+
+VENV_NAMES = (".venv", "venv", "env")
+ASK = (
+    "import importlib.util as u, sys; "
+    "print('%d.%d' % sys.version_info[:2], *[n for n in ('flask', 'psycopg2') if not u.find_spec(n)])"
+)
+
+
+def choose(
+    named: str | None, requirements: Path | None, app_folder: Path, progress: Callable[[str], None]
+) -> str:
+    """Return the interpreter for the app.
+
+    Args:
+        named: --python.
+        requirements: --requirements: an environment of its own is made for it, once.
+        app_folder: where to look for the app's virtual environment.
+        progress: told what was chosen and installed.
+
+    Raises:
+        CommandError: there is none, it is too old, or it lacks Flask or psycopg2.
+    """
+    if named:
+        python = shutil.which(named) or named
+    elif requirements:
+        python = _environment_for(requirements, progress)
+    else:
+        python = _found(app_folder) or sys.executable
+    _check(python)
+    if python != sys.executable:
+        progress(f"running the app with {python}")
+    return python
+
+
+def kit_path(python: str) -> str:
+    """Return the folders that the app's interpreter may borrow packages from, Gunicorn above all."""
+    if python == sys.executable:
+        return ""
+    return os.pathsep.join(entry for entry in sys.path if entry.endswith("site-packages"))
+
+
+def _found(app_folder: Path) -> str | None:
+    active = os.environ.get("VIRTUAL_ENV")
+    if active and (Path(active) / "bin" / "python").exists():
+        return str(Path(active) / "bin" / "python")
+    for folder in (app_folder, *list(app_folder.parents)[:2]):
+        for name in VENV_NAMES:
+            python = folder / name / "bin" / "python"
+            if python.exists():
+                return str(python)
+        if (folder / ".git").exists():
+            break
+    return None
+
+
+def _check(python: str) -> None:
+    try:
+        done = subprocess.run([python, "-c", ASK], capture_output=True, text=True, timeout=60)
+    except OSError as error:
+        raise CommandError(f"cannot run {python} ({error.strerror}); give --python the path of a Python") from None
+    if done.returncode:
+        last = (done.stderr.strip() or "no output").splitlines()[-1]
+        raise CommandError(f"{python} does not run: {last}; give --python another one")
+    version, *missing = done.stdout.split()
+    if tuple(map(int, version.split("."))) < (3, 10):
+        raise CommandError(f"{python} is Python {version}; the kit needs 3.10 or newer: give --python another one")
+    if missing:
+        raise CommandError(
+            f"{python} has no {' and no '.join(missing)}; install the app's requirements there, "
+            "or give --requirements FILE"
+        )
+
+
+def _environment_for(requirements: Path, progress: Callable[[str], None]) -> str:
+    try:
+        text = requirements.read_bytes()
+    except OSError as error:
+        raise CommandError(f"cannot read {requirements} ({error.strerror}); check --requirements") from None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harden"
+    name = hashlib.sha256(text + sys.version.encode()).hexdigest()[:16]
+    folder = cache / f"venv-{name}"
+    python = folder / "bin" / "python"
+    if not (folder / "complete").exists():
+        progress(f"installing {requirements} into {folder} (once)")
+        shutil.rmtree(folder, ignore_errors=True)
+        _run_or_explain([sys.executable, "-m", "venv", str(folder)], f"cannot make {folder}")
+        _run_or_explain(
+            [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(requirements)],
+            f"pip could not install {requirements}",
+        )
+        (folder / "complete").touch()
+    return str(python)
+
+
+def _run_or_explain(command: list[str], what: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
+        telling = [line for line in lines if "error" in line.lower()] or lines
+        raise CommandError(f"{what}: {telling[-1].strip()}")
