@@ -48,7 +48,7 @@ class Cluster:
     Attributes:
         port: its TCP port on 127.0.0.1.
         socket_folder: where its Unix socket is.
-        user: the superuser's name.
+        user, password: the superuser's.
     """
 
     user = "postgres"
@@ -58,7 +58,7 @@ class Cluster:
         self._bin = binaries.postgres
         self._settings = {**SETTINGS, **settings}
         self._os_user = unprivileged_user()
-        self._password = secrets.token_urlsafe(18)
+        self.password = secrets.token_urlsafe(18)
         self._roles: dict[str, str] = {}
         self._folder = run.path / "postgres"
         self.socket_folder = run.path / "sockets"
@@ -74,7 +74,7 @@ class Cluster:
             folder.mkdir()
             folder.chmod(mode)
             os.chown(folder, *owner)
-        write_files(self._folder, {"password": self._password}, owner=owner)
+        write_files(self._folder, {"password": self.password}, owner=owner)
         command = [
             str(self._bin / "initdb"), "--pgdata", str(self._folder / "data"), "--username", self.user,
             "--auth", "scram-sha-256", "--pwfile", str(self._folder / "password"), "--encoding", "UTF8", "--locale", "C",
@@ -153,14 +153,14 @@ class Cluster:
     def dsn(self, dbname: str = "postgres", user: str | None = None) -> str:
         """Return a libpq DSN over loopback TCP; the superuser's when no user is named."""
         name = user or self.user
-        password = self._roles[name] if user else self._password
+        password = self._roles[name] if user else self.password
         return str(
             make_dsn(host="127.0.0.1", port=self.port, dbname=dbname, user=name, password=password)
         )
 
     def url(self, dbname: str, user: str, port: int | None = None) -> str:
         """Return the postgresql:// URL of a role, as DATABASE_URL wants it; with PgBouncer's port, through it."""
-        password = self._password if user == self.user else self._roles[user]
+        password = self.password if user == self.user else self._roles[user]
         return f"postgresql://{quote(user)}:{quote(password, safe='')}@127.0.0.1:{port or self.port}/{quote(dbname)}"
 
     def execute(self, statement: str | sql.Composable, values: Any = None, dbname: str = "postgres") -> list[Any]:
@@ -211,7 +211,7 @@ class Cluster:
             capture_output=True, text=True, stdin=subprocess.DEVNULL,
             env=clean_environment(self._run, {
                 "PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": dbname,
-                "PGPASSWORD": self._password, "PGCLIENTENCODING": "UTF8",
+                "PGPASSWORD": self.password, "PGCLIENTENCODING": "UTF8",
             }),
         )  # fmt: skip
         if done.returncode:

@@ -59,7 +59,7 @@ def _check(dsn: str) -> None:
         with closing(psycopg2.connect(dsn, connect_timeout=5)):
             pass
     except psycopg2.OperationalError as error:
-        raise CommandError(f"cannot connect to --dsn: {error}; check host, port, user and password") from None
+        raise CommandError(f"cannot connect to --dsn: {str(error).strip()}; check host, port, user and password") from None
     except (UnicodeError, ValueError) as error:
         raise CommandError(f"--dsn cannot be used ({error}); write it in UTF-8, with special characters as %XX") from None
 
