@@ -11,7 +11,7 @@ from pathlib import Path
 from .errors import CommandError
 from .progress import Progress
 from .stack.binaries import find
-from .stack.runfolder import MARK, state_folder
+from .stack.runfolder import MARK, is_alive, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,23 +24,24 @@ def main(arguments: list[str]) -> int:
     except CommandError as error:
         print(f"harden: error: {error.line()}", file=sys.stderr)
         return 2
-    before = _marked()
     code = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
     time.sleep(0.2)
-    left = _marked() - before
+    left = _orphans()
     if left:
         print(f"harden: error: the tests left processes behind: {sorted(left)}", file=sys.stderr)
         return code or 1
     return code
 
 
-def _marked() -> set[int]:
-    """Return the processes that carry a run's mark."""
+def _orphans() -> set[int]:
+    """Return the processes of runs that have ended; those of a run that goes on beside us are not ours to judge."""
     found = set()
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and MARK.encode() in (entry / "environ").read_bytes():
-                found.add(int(entry.name))
+            environ = (entry / "environ").read_bytes().split(b"\0") if entry.name.isdigit() else []
         except OSError:
             continue
+        runs = [item.partition(b"=")[2].decode() for item in environ if item.startswith(f"{MARK}=".encode())]
+        if any(not is_alive(Path(run)) for run in runs):
+            found.add(int(entry.name))
     return found - {os.getpid()}

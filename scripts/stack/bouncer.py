@@ -36,6 +36,7 @@ class Bouncer:
         users: Sequence[str],
         pool_mode: str = "transaction",
         pool_size: int = 20,
+        name: str = "pgbouncer",
     ) -> None:
         self._run = run
         self._program = program
@@ -45,7 +46,8 @@ class Bouncer:
         self._pool_mode = pool_mode
         self._pool_size = pool_size
         self._os_user = unprivileged_user()
-        self._folder = run.path / "pgbouncer"
+        self._name = name
+        self._folder = run.path / name
         self.port = 0
         self.child: Child | None = None
         self._folder.mkdir(mode=0o700)
@@ -86,7 +88,7 @@ class Bouncer:
     def start(self) -> None:
         """Start it on its port."""
         self.child = Child(
-            "pgbouncer",
+            self._name,
             [str(self._program), "-q", str(self._folder / "pgbouncer.ini")],
             self._run,
             clean_environment(self._run, {}),

@@ -97,6 +97,17 @@ def start_time(pid: int) -> str:
         return ""
 
 
+def is_alive(folder: Path) -> bool:
+    """Tell whether the run that made the folder still goes on."""
+    try:
+        _hold(folder / "owner.lock").close()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # locked
+    return False
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("a") as handle:
@@ -106,7 +117,11 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _hold(path: Path) -> IO[str]:
     handle = path.open("a")
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        raise
     return handle
 
 

@@ -1,0 +1,1 @@
+"""The demo: the shop before and after, its data, and what boots and measures them."""

@@ -1,0 +1,104 @@
+"""Keeps the tables in README.md equal to what the code says: settings, errors, commands.
+
+    python -m scripts.doctables           rewrites them
+    python -m scripts.doctables --check   exits 1 when one has drifted (the tests run this)
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+import sys
+from pathlib import Path
+
+from backend import errors, settings
+
+from .atomic import write_atomically
+from .cli import VERBS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
+
+
+def settings_table() -> str:
+    """Return the settings, essential ones first, in the order of the code's table."""
+    rows = ["| setting | default | what it is |", "| --- | --- | --- |"]
+    for group in ("essential", "frequent", "rare"):
+        for setting in settings.TABLE:
+            if setting.group == group:
+                rows.append(f"| `{setting.name}` | {_default(setting)} | {setting.text} |")
+    return "\n".join(rows)
+
+
+def _default(setting: settings.Setting) -> str:
+    if setting.default is None:
+        return "unset"
+    value = f"{setting.default:g}" if isinstance(setting.default, float) else str(setting.default)
+    return " ".join(filter(None, (f"`{value}`", UNITS[setting.unit])))
+
+
+def error_codes() -> dict[str, type[errors.HardenError]]:
+    """Return every public error of the runtime by its code."""
+    found = {}
+    for value in vars(errors).values():
+        if isinstance(value, type) and issubclass(value, errors.HardenError) and "code" in vars(value):
+            found[value.code] = value
+    return dict(sorted(found.items()))
+
+
+def errors_table() -> str:
+    """Return the errors with their codes and their first sentences."""
+    rows = ["| code | error | when |", "| --- | --- | --- |"]
+    for code, error in error_codes().items():
+        if error is not errors.HardenError:
+            summary = (error.__doc__ or "").strip().splitlines()[0]
+            rows.append(f"| {code} | `{error.__name__}` | {summary} |")
+    return "\n".join(rows)
+
+
+def commands_table() -> str:
+    """Return the verbs with their options."""
+    rows = ["| command | what it does | options |", "| --- | --- | --- |"]
+    for verb, (module, summary) in VERBS.items():
+        parser = argparse.ArgumentParser(add_help=False)
+        importlib.import_module(module).add_arguments(parser)
+        options = [f"`{action.option_strings[-1]}`" for action in parser._actions if action.option_strings]
+        rows.append(f"| `scripts/harden {verb}` | {summary} | {', '.join(options)} |")
+    return "\n".join(rows)
+
+
+TABLES = {"settings": settings_table, "errors": errors_table, "commands": commands_table}
+
+
+def filled(text: str) -> str:
+    """Return the text with each marked table as the code says it is.
+
+    Raises:
+        ValueError: a table has no marks.
+    """
+    for name, table in TABLES.items():
+        pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end: {name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(f"README.md has no marks for the table {name!r}")
+        fresh = table()
+        text = pattern.sub(lambda found, fresh=fresh: f"{found[1]}{fresh}\n{found[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    """Rewrite or check; returns the exit code."""
+    text = README.read_text(encoding="utf-8")
+    fresh = filled(text)
+    if "--check" not in arguments:
+        write_atomically(README, fresh)
+        return 0
+    if fresh != text:
+        print("README.md has drifted from the code; run: .venv/bin/python -m scripts.doctables", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
