@@ -8,18 +8,22 @@ Nothing about the app is stored here. Second use on the same app is an error, no
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from flask import Flask, g, has_app_context
+from flask import Flask, current_app, g, has_app_context
+from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import scope
 from .database_helper import open_pool
 from .endpoints import HealthEndpoints
-from .errors import SettingsError
+from .errors import PoolTimeout, PoolTooBusy, SettingsError
+from .repeats import SummedLog
 from .settings import Settings, load
 
 KEY = "harden_psycopg2"
+_exhaustion = SummedLog(logging.getLogger(__name__))
 
 
 class Hardening:
@@ -46,7 +50,7 @@ class Hardening:
 
 
 def harden_app(app: Flask, settings: Settings) -> None:
-    """Give an app request scopes, health endpoints and proxy handling; the pool is the caller's business."""
+    """Give an app request scopes, 503 for "no connection free", health endpoints, proxy handling; the pool is the caller's business."""
     if KEY in app.extensions:
         raise SettingsError(["this app is hardened already; call Hardening(app) once per app"])
     app.extensions[KEY] = settings
@@ -54,12 +58,23 @@ def harden_app(app: Flask, settings: Settings) -> None:
     # Teardown functions run last registered first. Ours must run after the app's own, which may still
     # commit or close what it kept in `g`: so it goes to the front of the list.
     app.teardown_appcontext_funcs.insert(0, _end_request_scope)
+    for error in (PoolTimeout, PoolTooBusy):
+        app.register_error_handler(error, _say_unavailable)
     proxies = settings["HARDEN_PROXIES"]
     if proxies:
         fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         app.wsgi_app = fixed  # type: ignore[method-assign]
     endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"])
     app.wsgi_app = endpoints  # type: ignore[method-assign]
+
+
+def _say_unavailable(error: Exception) -> Any:
+    """Answer 503 when no connection was free: a balancer asks again elsewhere, a 500 would page somebody.
+
+    The app's own handlers for HTTP errors shape the answer; its text never carries the pool's figures.
+    """
+    _exhaustion.warning(str(error))
+    return current_app.handle_http_exception(ServiceUnavailable(retry_after=1))
 
 
 def _request_scope() -> scope.Scope | None:

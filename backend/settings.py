@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -161,6 +162,8 @@ TABLE: tuple[Setting, ...] = (
       "Import the app in Gunicorn's master before the workers fork (preload_app)."),
     S("HARDEN_VENV", _text, None, None, None, "", "rare",
       "Where scripts/harden keeps its virtual environment instead of .venv."),
+    S("HARDEN_PYTHON", _text, None, None, None, "", "rare",
+      "The Python that scripts/harden makes its virtual environment with; when unset, the first that is 3.10 or newer."),
     S("HARDEN_STATE", _text, None, None, None, "", "rare",
       "Where scripts/harden keeps run folders and logs instead of the system's temporary folder."),
 )  # fmt: skip
@@ -200,6 +203,20 @@ class Settings:
                 ["DATABASE_URL is not set; set it to postgresql://user:password@host:5432/dbname"]
             )
         return str(self["DATABASE_URL"])
+
+    def require_servable(self) -> None:
+        """Check what can be checked before an app is imported.
+
+        Raises:
+            SettingsError: HARDEN_APP names a file that does not exist, or nothing names a database for the shop.
+        """
+        target = self["HARDEN_APP"]
+        if target is None:
+            self.require_database_url()
+            return
+        path = Path(target.partition(":")[0])
+        if path.suffix == ".py" and not path.is_file():
+            raise SettingsError([f"HARDEN_APP names {path}, which does not exist (looked from {Path.cwd()})"])
 
     def __repr__(self) -> str:
         # Secrets never in a repr: a DSN holds a password.

@@ -16,6 +16,7 @@ _root = Path(__file__).resolve().parent.parent
 _runtime = runpy.run_path(str(_root / "backend" / "importing.py"))["import_for_environment"]()
 try:
     _settings = importlib.import_module(f"{_runtime.__name__}.settings").load()
+    _settings.require_servable()
 except ValueError as _error:
     print(f"harden: error: {_error}", file=sys.stderr, flush=True)
     raise SystemExit(2) from _error

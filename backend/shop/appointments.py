@@ -11,45 +11,45 @@ from flask import Blueprint, Response, request
 
 from ..database_helper import get_db_connection, transaction
 from . import cursor, fields, queries
-from .web import found, json_body
+from .web import answer, read_json
 
 routes = Blueprint("appointments", __name__)
 
 
 @routes.get("/appointments")
-def newest() -> Response:
+def list_newest() -> Response:
     """List all appointments, newest first: `items`, and `next_cursor`, which is null on the last page."""
-    limit = fields.limit(request.args, default=20, largest=100)
+    limit = fields.read_limit(request.args, default=20, largest=100)
     after = cursor.decode(request.args.get("cursor"))
     with get_db_connection(autocommit=True) as conn:
         body = queries.PAGE.json(conn, seconds=after.seconds, id=after.id, limit=limit)
-    return found(body)
+    return answer(body)
 
 
 @routes.post("/appointments")
 def book() -> Response:
     """Book an appointment at today's prices: all of it is stored, or nothing."""
-    booking = _booking(json_body())
+    booking = _booking(read_json())
     with transaction() as conn:
         _check_references(conn, booking)
         with conn.cursor() as cur:
             cur.execute(queries.BOOK, booking)
             (appointment_id,) = cur.fetchone()
         body = queries.APPOINTMENT.json(conn, id=appointment_id)
-    return found(body, 201)
+    return answer(body, 201)
 
 
 def _booking(body: dict[str, Any]) -> dict[str, Any]:
     booking = {
-        "customer_id": fields.id_field(body, "customer_id"),
-        "vehicle_id": fields.id_field(body, "vehicle_id"),
-        "starts_at": fields.moment(body, "starts_at"),
+        "customer_id": fields.read_id(body, "customer_id"),
+        "vehicle_id": fields.read_id(body, "vehicle_id"),
+        "starts_at": fields.read_moment(body, "starts_at"),
     }
-    service_ids = fields.id_list(body, "service_ids", longest=20)
+    service_ids = fields.read_ids(body, "service_ids", longest=20)
     if len(set(service_ids)) < len(service_ids):
         raise fields.Refused("service_ids must not repeat an id")
-    notes = fields.optional_text(body, "notes", longest=1000)
-    return {**booking, "service_ids": fields.array(service_ids), "notes": notes}
+    notes = fields.read_text(body, "notes", longest=1000)
+    return {**booking, "service_ids": fields.write_array(service_ids), "notes": notes}
 
 
 def _check_references(conn: Any, booking: dict[str, Any]) -> None:

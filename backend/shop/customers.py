@@ -9,24 +9,24 @@ from flask import Blueprint, Response, request
 
 from ..database_helper import get_db_connection
 from . import queries
-from .web import ID, found
+from .web import ID, answer
 
 routes = Blueprint("customers", __name__)
 
 
 @routes.get(f"/admin/customers/<{ID}:customer_id>")
-def profile(customer_id: int) -> Response:
+def show_profile(customer_id: int) -> Response:
     """Show a customer; with `include=appointmentDetails`, everything that ever happened at the shop."""
     nested = request.args.get("include") == "appointmentDetails"
     query = queries.CUSTOMER_WITH_APPOINTMENTS if nested else queries.CUSTOMER
     with get_db_connection(autocommit=True) as conn:
         body = query.json(conn, id=customer_id)
-    return found(body)
+    return answer(body)
 
 
 @routes.get(f"/customers/<{ID}:customer_id>/history")
-def history(customer_id: int) -> Response:
+def list_history(customer_id: int) -> Response:
     """List a customer's appointments with totals, newest first."""
     with get_db_connection(autocommit=True) as conn:
         body = queries.HISTORY.json(conn, id=customer_id)
-    return found(body)
+    return answer(body)

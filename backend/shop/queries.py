@@ -10,7 +10,8 @@ from __future__ import annotations
 from ..nested import many, one
 
 # Children of an appointment `a`. The name of a service is a sub-select on purpose: a JOIN to a table this
-# small is planned as a hash of it, built anew for every appointment, and is three times as slow.
+# small is planned as a scan of all of it, once per appointment. With 40 services that costs a tenth of the
+# time of a customer with 20 appointments; with more services, more.
 _services = many("""
     SELECT l.service_id, (SELECT s.name FROM services s WHERE s.id = l.service_id) AS name,
            l.price::text AS price

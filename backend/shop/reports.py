@@ -22,10 +22,10 @@ BATCH = 1000  # rows per round trip
 
 
 @routes.get("/reports/revenue.csv")
-def revenue() -> Response:
+def stream_revenue() -> Response:
     """Stream payments and revenue per day, `from` and `to` included."""
-    first = fields.day(request.args, "from", default=date.min)
-    last = fields.day(request.args, "to", default=date.max)
+    first = fields.read_day(request.args, "from", default=date.min)
+    last = fields.read_day(request.args, "to", default=date.max)
     lines = _lines(get_pool(), first, last)
     # The first line is drawn here: a pool with nothing free is still an error with a status, and close()
     # does nothing to a generator that has not started.

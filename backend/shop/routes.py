@@ -17,13 +17,13 @@ for part in (customers, vehicles, appointments, payments, reports):
 
 
 @api.errorhandler(Refused)
-def refused(error: Refused) -> tuple[Response, int]:
+def answer_refusal(error: Refused) -> tuple[Response, int]:
     """Answer a request whose content we refuse; the sentence is written for the client."""
     return jsonify(error=str(error)), error.status
 
 
 @api.app_errorhandler(HTTPException)
-def http_error(error: HTTPException) -> Response:
+def answer_http_error(error: HTTPException) -> Response:
     """Answer unknown routes, wrong methods and missing rows by the name of the status; headers are kept."""
     response = Response(headers=error.get_response().headers, status=error.code)
     response.data = json.dumps({"error": error.name.lower()})

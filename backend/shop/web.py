@@ -1,6 +1,6 @@
 """What the views share: the body that comes in, and the JSON text that goes out unparsed.
 
-Must not validate fields (`fields` does) nor run SQL. If `found` parsed the text, the time won by letting
+Must not validate fields (`fields` does) nor run SQL. If `answer` parsed the text, the time won by letting
 PostgreSQL write the JSON would be lost again.
 """
 
@@ -18,7 +18,7 @@ from .fields import Refused
 ID = "int(max=9223372036854775807)"
 
 
-def json_body() -> dict[str, Any]:
+def read_json() -> dict[str, Any]:
     """Read the request's JSON object.
 
     Raises:
@@ -33,7 +33,7 @@ def json_body() -> dict[str, Any]:
     return body
 
 
-def found(body: bytes | None, status: int = 200) -> Response:
+def answer(body: bytes | None, status: int = 200) -> Response:
     """Answer with PostgreSQL's JSON text, or 404 when there was no row."""
     if body is None:
         abort(404)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -107,7 +107,7 @@ class Restore:
     """
 
     def __init__(self, client: Client) -> None:
-        self._dsn: str | None = getattr(client, "dsn", None)
+        self._dsn: str | None = getattr(client, "dsn", None) or None
         self._state = self._run(
             """SELECT a.last_value, a.is_called, p.last_value, p.is_called,
                       (SELECT max(id) FROM appointments), (SELECT max(id) FROM payments)
@@ -162,10 +162,9 @@ HOSTILE_LISTS = [
     [1.0], [2**63 - 1], [2**63], [None], [-(2**63) - 1],
 ]  # fmt: skip
 HOSTILE_AMOUNTS = [
-    None, True, "0", "0.00", 0, 0.001, "-1", -1, "12.345", 12.345, "1e2", 1e2, 1e16, "99999999.99", 99999999.99, "100000000",
-    100000000, "NaN", "Infinity", " 1", "1 ", "1\n", "+1", "1.", ".5", "\uff11\uff12", "1,50", "1_0", 1e-7,
-    0.1 + 0.2,
-    "0" * 8, "00000001.10", 10**400, 4.35, 1.10,
+    "0", "0.00", 0, 0.001, "-1", -1, "12.345", 12.345, "1e2", 1e2, 1e16, "99999999.99", 99999999.99,
+    "100000000", 100000000, "NaN", "Infinity", " 1", "1 ", "1\n", "+1", "1.", ".5", "\uff11\uff12", "1,50", "1_0",
+    1e-7, 0.1 + 0.2, "0" * 8, "00000001.10", 10**400, 4.35, 1.10,
 ]  # fmt: skip
 HOSTILE_LIMITS = ["0", "101", "-1", "1.5", "x", "%205", "1_0", "%2B7", "%D9%A3", "", "9" * 400, "%00", "1e1"]
 HOSTILE_DATES = [
@@ -256,6 +255,38 @@ class Pay:
 
 
 Action = Ask | NextPage | Book | Pay
+
+BOOKING = {"customer_id": 1, "vehicle_id": 1, "starts_at": "2030-05-01T10:00:00Z", "service_ids": [1]}
+PAYMENT = {"appointment_id": 1, "amount": "1.00", "method": "card"}
+VERIFICATION = {"customer_id": 1, "vehicle_ids": [1, 2]}
+
+
+def hostile_requests() -> Iterator[Ask]:
+    """Yield every hostile value in every place that takes one: what a walk meets by chance, all of it once."""
+    own = {"starts_at": HOSTILE_MOMENTS, "notes": HOSTILE_NOTES, "amount": HOSTILE_AMOUNTS}
+    lists = {"service_ids": HOSTILE_LISTS, "vehicle_ids": HOSTILE_LISTS}
+    for path, good in (
+        ("/api/appointments", {**BOOKING, "notes": None}),
+        ("/api/payments", PAYMENT),
+        ("/api/vehicles/verify", VERIFICATION),
+    ):
+        yield from (Ask("POST", path, body) for body in HOSTILE)
+        for name in good:
+            yield Ask("POST", path, {key: value for key, value in good.items() if key != name})
+            for bad in HOSTILE + own.get(name, []) + lists.get(name, []):
+                yield Ask("POST", path, {**good, name: bad})
+    yield from (Ask(*other) for other in OTHERS)
+    for template, values in (
+        ("/api/vehicles/{}", HOSTILE_IDS),
+        ("/api/customers/{}/history", HOSTILE_IDS),
+        ("/api/admin/customers/{}", HOSTILE_IDS),
+        ("/api/admin/customers/{}?include=appointmentDetails", HOSTILE_IDS),
+        ("/api/appointments?limit={}", HOSTILE_LIMITS),
+        ("/api/appointments?cursor={}", GOOD_CURSORS + BAD_CURSORS),
+        ("/api/reports/revenue.csv?from={}", HOSTILE_DATES),
+        ("/api/reports/revenue.csv?to={}", HOSTILE_DATES),
+    ):
+        yield from (Ask("GET", template.format(value)) for value in values)
 
 
 def actions() -> st.SearchStrategy[list[Action]]:
