@@ -6,9 +6,15 @@ The runtime is imported by path, because the app may have a `backend` package of
 """
 
 import importlib
+import os
 import runpy
+import sys
 from pathlib import Path
 
 _importing = runpy.run_path(str(Path(__file__).resolve().parent / "backend" / "importing.py"))
 runtime = _importing["import_for_environment"]()
+_target = os.environ.get("HARDEN_APP")
+if _target:
+    # Gunicorn has put our folder first; the app's goes before it, for it may have `scripts` or `deploy` as well.
+    sys.path.insert(0, str(_importing["app_folder"](_target)))
 application = importlib.import_module(f"{runtime.__name__}.serving").create_application()

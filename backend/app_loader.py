@@ -124,7 +124,8 @@ class _ScriptLoader(importlib.machinery.SourceFileLoader):
 
 def _without_shutdown(body: list[ast.stmt]) -> tuple[list[ast.stmt], list[ast.stmt]]:
     """Split a module's statements into those to run and the trailing calls that follow its `app.run()`."""
-    starts = [index for index, node in enumerate(body) if _starts_server(node)]
+    servers = _server_names(body)
+    starts = [index for index, node in enumerate(body) if _starts_server(node, servers)]
     if not starts:
         return body, []
     after = body[starts[0] + 1 :]
@@ -132,13 +133,22 @@ def _without_shutdown(body: list[ast.stmt]) -> tuple[list[ast.stmt], list[ast.st
     return [node for node in body if node not in left_out], left_out
 
 
-def _starts_server(node: ast.stmt) -> bool:
+def _server_names(body: list[ast.stmt]) -> set[str]:
+    """Return the names whose `.run()` serves the app; `subprocess.run()` or `asyncio.run()` do not."""
+    names = {"app", "application", "socketio"}
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made_by = ast.unparse(node.value.func).rpartition(".")[2].lower()
+            if made_by.endswith(("app", "flask", "socketio")):
+                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _starts_server(node: ast.stmt, servers: set[str]) -> bool:
     inside = node.body if isinstance(node, ast.If) and "__main__" in ast.dump(node.test) else [node]
-    calls = [item.value for item in inside if isinstance(item, ast.Expr)]
-    return any(
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "run"
-        for call in calls
-    )
+    calls = [item.value for item in inside if isinstance(item, ast.Expr) and isinstance(item.value, ast.Call)]
+    runs = [call.func for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "run"]
+    return any(isinstance(run.value, ast.Name) and run.value.id in servers for run in runs)
 
 
 def _is_call(node: ast.stmt) -> bool:
@@ -203,6 +213,8 @@ def _call_factory(module: ModuleType, name: str, target: str) -> Any:
 def _called(factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Any:
     try:
         return factory(*args, **kwargs)
+    except SystemExit as error:
+        raise AppLoadError(f"{target}: the factory called exit({error.code!r}); raise an error instead") from error
     except Exception as error:
         raise AppLoadError(f"{target}: the factory failed: {_where(error)}") from error
 

@@ -8,7 +8,8 @@ with the caller's own factory. Three kinds:
 * `Returning`: from a replaced `psycopg2.connect`. `close()` gives back.
 * `Shared`: from `get_db_connection()`. `close()` gives back, nested `with` blocks join the outer one.
 
-After the lease went back, every use answers "connection already closed", as a closed connection would.
+After the lease went back, every use answers "connection already closed", as a closed connection would; also
+when the object was leased again in the meantime, to another thread. Its cursors are closed.
 Must not import the pool. If a guard here is missing, one caller's late call lands in another's transaction.
 """
 
@@ -40,11 +41,14 @@ class Record:
         number: how often it was leased so far; tells one lease of the same object from the next.
         thread, since, site: the holder's thread, when it took it, and from where.
         key: the caller's key of `getconn(key)`.
+        givers: threads that gave this object back by `close()` and may still refer to it; a second one of
+            theirs must not end the lease of whoever holds it now.
+        cursors: weak references to the cursors of the lease.
     """
 
     __slots__ = (
-        "__weakref__", "baseline", "born", "expires", "give_back", "key", "leak_reported", "leased", "number",
-        "pid", "poller", "ref", "returned", "since", "site", "thread", "verified",
+        "__weakref__", "baseline", "born", "cursors", "expires", "give_back", "givers", "key", "leak_reported",
+        "leased", "number", "pid", "poller", "ref", "returned", "since", "site", "thread", "verified",
     )  # fmt: skip
 
     def __init__(self, give_back: Callable[[Any], None], expires: float) -> None:
@@ -62,6 +66,15 @@ class Record:
         self.poller: select.poll | None = None
         self.baseline: tuple[Any, ...] = ()
         self.ref: weakref.ref[Any] | None = None
+        self.givers: set[int] = set()
+        self.cursors: list[weakref.ref[Any]] = []
+
+    def is_held(self) -> bool:
+        """Tell whether the caller may use the connection: it is leased, and not to somebody after him."""
+        if not self.givers or not self.leased:
+            return self.leased
+        me = threading.get_ident()
+        return me == self.thread or me not in self.givers
 
 
 class Leased(connection):
@@ -71,7 +84,7 @@ class Leased(connection):
 
     def _usable(self) -> None:
         record = self._record
-        if record is None or record.leased:
+        if record is None or record.is_held():
             return
         raise psycopg2.InterfaceError("connection already closed")
 
@@ -79,26 +92,29 @@ class Leased(connection):
     def closed(self) -> int:
         """0 while it can be used; nonzero once closed or given back."""
         record = self._record
-        if record is not None and not record.leased:
+        if record is not None and not record.is_held():
             return 1
         return int(connection.closed.__get__(self))
 
     @property
     def lease_number(self) -> int:
-        """Which lease of this object is the current one; 0 when nobody holds it."""
+        """Which lease of this object is the current one; 0 when nobody in this process holds it."""
         record = self._record
-        return record.number if record is not None and record.leased else 0
+        return record.number if record is not None and record.leased and record.pid == os.getpid() else 0
 
     def close(self) -> None:
         """Close the connection to the server."""
         record = self._record
-        if record is not None and record.pid != os.getpid():
-            return  # inherited over a fork: closing would end the parent's session
+        if record is not None and (record.pid != os.getpid() or not record.is_held()):
+            return  # inherited over a fork: closing would end the parent's session; or given back already
         connection.close(self)
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         self._usable()
-        return super().cursor(*args, **kwargs)
+        cursor = super().cursor(*args, **kwargs)
+        if self._record is not None:
+            _remember(self._record.cursors, cursor)
+        return cursor
 
     def __enter__(self) -> Any:
         self._usable()
@@ -123,6 +139,38 @@ for _name in (
     setattr(Leased, _name, _guarded(_name))
 
 
+def _guarded_attribute(name: str) -> property:
+    original = getattr(connection, name)
+
+    def assign(self: Leased, value: Any) -> None:
+        self._usable()
+        original.__set__(self, value)
+
+    return property(original.__get__, assign, doc=original.__doc__)
+
+
+for _name in ("autocommit", "isolation_level", "readonly", "deferrable"):
+    setattr(Leased, _name, _guarded_attribute(_name))
+
+
+def _remember(cursors: list[weakref.ref[Any]], cursor: Any) -> None:
+    if len(cursors) % 64 == 63:  # a lease can live long and open many
+        cursors[:] = [known for known in cursors if known() is not None]
+    cursors.append(weakref.ref(cursor))
+
+
+def close_cursors(conn: Any) -> None:
+    """Close the lease's cursors, so that none executes in the next lease. Costs no round trip.
+
+    Named ones are left: they end with their transaction, and psycopg2 itself then refuses to use them.
+    """
+    cursors: list[weakref.ref[Any]] = conn._record.cursors
+    while cursors:
+        cursor = cursors.pop()()
+        if cursor is not None and cursor.name is None:
+            psycopg2.extensions.cursor.close(cursor)
+
+
 class Returning(Leased):
     """`close()` gives the lease back; a second `close()` does nothing, as in psycopg2."""
 
@@ -131,7 +179,7 @@ class Returning(Leased):
         record = self._record
         if record is None:
             super().close()
-        elif record.leased and record.pid == os.getpid():
+        elif record.is_held() and record.pid == os.getpid():
             record.give_back(self)
 
 
@@ -143,6 +191,7 @@ class Shared(Returning):
     """
 
     _depth = 0
+    _entered = False
     shared = False
 
     def close(self) -> None:
@@ -154,6 +203,7 @@ class Shared(Returning):
         self._usable()
         if not self._depth and not self.autocommit:  # psycopg2 would begin a transaction in autocommit too
             super().__enter__()
+            self._entered = True
         self._depth += 1
         return self
 
@@ -161,8 +211,11 @@ class Shared(Returning):
         self._depth -= 1
         if self._depth:
             return None
+        # What psycopg2 was told to enter it must be told to exit, or no later `with` can enter again;
+        # and what a nested call switched from autocommit to a transaction must end here as well.
+        is_transaction, self._entered = self._entered or not self.autocommit, False
         try:
-            return None if self.autocommit else super().__exit__(*exc)
+            return super().__exit__(*exc) if is_transaction else None
         finally:
             self.close()
 
@@ -224,3 +277,4 @@ def take(conn: Any, key: Any, site: Site) -> None:
     if isinstance(conn, Shared):
         conn.shared = False
         conn._depth = 0
+        conn._entered = False

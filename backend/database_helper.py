@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
+
 from . import scope
 from .connection import Shared
 from .database_pool import ThreadedConnectionPool
@@ -61,17 +63,21 @@ def open_pool(settings: Settings) -> SharedPool:
         SettingsError: DATABASE_URL is not set.
     """
     global _pool
-    fresh = SharedPool(
-        settings["DB_POOL_MIN"],
-        settings.pool_max,
-        settings.require_database_url(),
-        pool_options=options_from(settings),
-    )
+    fresh = _made(settings)
     with _lock:
         old, _pool = _pool, fresh
     if old is not None and not old.closed:
         old.closeall()
     return fresh
+
+
+def _made(settings: Settings) -> SharedPool:
+    return SharedPool(
+        settings["DB_POOL_MIN"],
+        settings.pool_max,
+        settings.require_database_url(),
+        pool_options=options_from(settings),
+    )
 
 
 def get_pool() -> SharedPool:
@@ -80,9 +86,13 @@ def get_pool() -> SharedPool:
     Raises:
         SettingsError: DATABASE_URL is not set, or a setting is wrong.
     """
+    global _pool
     pool = _pool
     if pool is None or pool.closed:
-        pool = open_pool(load())
+        with _lock:  # the first requests come at once; one of them makes the pool
+            if _pool is None or _pool.closed:
+                _pool = _made(load())
+            pool = _pool
     return pool
 
 
@@ -120,8 +130,8 @@ def get_db_connection(autocommit: bool = False, timeout: float | None = None) ->
     if current is None:
         return _fresh(autocommit, timeout)
     conn = current.shared
-    if conn is None:
-        conn = _fresh(autocommit, timeout)
+    if conn is None or (conn.closed and not conn._depth):
+        conn = _fresh(autocommit, timeout)  # the first, or the server has cut the last one off
         current.share(conn)
         return conn
     conn.shared = True
@@ -164,11 +174,18 @@ def _savepoint(conn: Any) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with conn.cursor() as cursor:
-            cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
+        _roll_back_to(conn, name)
         raise
     else:
         with conn.cursor() as cursor:
             cursor.execute(f"RELEASE SAVEPOINT {name}")
     finally:
         conn._depth -= 1
+
+
+def _roll_back_to(conn: Any, name: str) -> None:
+    try:
+        with conn.cursor() as cursor:
+            cursor.execute(f"ROLLBACK TO SAVEPOINT {name}")
+    except psycopg2.Error:
+        pass  # the error that led here matters more; the transaction around it cannot commit any more

@@ -20,17 +20,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection
 
-from . import fork, reset
-from .connection import Leased, Record, current_site, take
-from .errors import PoolClosed, PoolTimeout, PoolTooBusy, SettingsError
+from . import fork, guard, reset
+from .connection import Leased, Record, Returning, close_cursors, current_site, take
+from .errors import PoolClosed, PoolTimeout, PoolTooBusy
+from .idle import Idle
 from .ledger import Ledger, report_return
 from .opener import Opener
-from .pool_options import PoolOptions
+from .pool_options import PoolOptions, checked_sizes
 from .waitqueue import Waiter, WaitQueue
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class ThreadedConnectionPool:
         pool_options: PoolOptions | None = None,
         **kwargs: Any,
     ) -> None:
-        self.minconn, self.maxconn = _sizes(minconn, maxconn)
+        self.minconn, self.maxconn = checked_sizes(minconn, maxconn)
         self.options = pool_options or PoolOptions()
         self.closed = False
         self._opener = Opener(args, kwargs, self.options, self.lease_kind)
@@ -69,15 +71,13 @@ class ThreadedConnectionPool:
 
     def _start_afresh(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._idle: list[Any] = []
+        self._lock = guard.Guard()
+        self._idle = Idle()
         self._ledger = Ledger()
         self._size = 0
         self._queue = WaitQueue()
         self._counts: Counter[str] = Counter()
         self._wait_time = 0.0
-
-    # -- taking ------------------------------------------------------------------------------------------
 
     def getconn(self, key: Any = None, timeout: float | None = None) -> Any:
         """Lease a connection, waiting for one if need be.
@@ -108,14 +108,15 @@ class ThreadedConnectionPool:
         self._reap()
         if self.closed:
             raise PoolClosed("connection pool is closed")
-        if self._idle:
-            return self._idle.pop()  # the one used last: its backend's caches are warm
+        conn = self._idle.take()
+        if conn is not None:
+            return conn
         if self._size < self.maxconn or self._may_overflow():
             self._size += 1
             return PERMIT
         if self.options.max_waiting and len(self._queue) >= self.options.max_waiting:
             self._counts["refused"] += 1
-            raise PoolTooBusy(self._exhausted("refused, too many callers wait already"), self._figures())
+            raise PoolTooBusy.now("refused, too many callers wait already", self._figures())
         return self._queue.join()
 
     def _may_overflow(self) -> bool:
@@ -129,20 +130,19 @@ class ThreadedConnectionPool:
         start = time.monotonic()
         try:
             waiter.sleep(timeout)
+            with self._lock:
+                got = self._queue.leave(waiter)
+                waited = time.monotonic() - start
+                self._wait_time += waited
+                self._counts["waited"] += 1
+                if got is None:
+                    self._counts["timeouts"] += 1
+                    figures = self._figures()
         except BaseException:
             self._withdraw(waiter)
             raise
-        with self._lock:
-            self._reap()  # a dropped lease may be all that was missing
-            got = self._queue.leave(waiter)
-            waited = time.monotonic() - start
-            self._wait_time += waited
-            self._counts["waited"] += 1
-            if got is None:
-                self._counts["timeouts"] += 1
-                message, figures = self._exhausted(f"no connection after {waited:.2f} s"), self._figures()
         if got is None:
-            raise PoolTimeout(message, figures) from self._opener.last_failure
+            raise PoolTimeout.now(f"no connection after {waited:.2f} s", figures) from self._opener.last_failure
         if isinstance(got, PoolClosed):
             raise got
         return got
@@ -151,11 +151,10 @@ class ThreadedConnectionPool:
         """Pass on what was handed to a caller that was interrupted while it waited."""
         with self._lock:
             got = self._queue.leave(waiter)
-            if got is PERMIT:
-                self._size -= 1
-                self._serve_permits()
-            elif isinstance(got, connection) and not self._queue.serve(got):
-                self._idle.append(got)
+        if got is PERMIT:
+            self._free_slot()
+        elif isinstance(got, connection):
+            self._keep(got)
 
     def _lease(self, got: Any, key: Any) -> Any:
         """Turn a connection or PERMIT into a lease; gives the slot up whatever goes wrong."""
@@ -170,7 +169,7 @@ class ThreadedConnectionPool:
             with self._lock:
                 if self.closed:
                     raise PoolClosed("connection pool is closed")
-                self._ledger.add(conn._record)
+                self._ledger.add(conn)
                 self._counts["leased"] += 1
         except BaseException:
             if conn is not None:
@@ -192,8 +191,6 @@ class ThreadedConnectionPool:
             self._counts["opened"] += 1
         self._ledger.watch(conn, conn._record, self._notice_drop)
         return conn
-
-    # -- returning ---------------------------------------------------------------------------------------
 
     def putconn(self, conn: Any = None, key: Any = None, close: bool = False) -> None:
         """Give a connection back.
@@ -219,9 +216,14 @@ class ThreadedConnectionPool:
         record: Record | None = getattr(conn, "_record", None)
         if record is None or record.pid != os.getpid():
             return record is not None  # a parent's lease: nothing of ours to free
+        if guard.is_inside():  # a finalizer closes, and runs in a thread that is inside a pool
+            guard.later(partial(self._return, conn, close))
+            return True
         with self._lock:
-            if not self._ledger.remove(record):
+            if not record.is_held() or not self._ledger.remove(record):
                 return False
+            if isinstance(conn, Returning):
+                record.givers.add(threading.get_ident())
         report_return(record)
         keep = False
         try:
@@ -241,6 +243,7 @@ class ThreadedConnectionPool:
         if self.closed or connection.closed.__get__(conn):
             return False
         try:
+            close_cursors(conn)
             clean = reset.clean(conn, record.baseline, self.options.reset)
         except Exception as error:  # a wait callback may raise anything; the caller's close() must not
             log.debug("a returned connection could not be reset and is closed: %s", error)
@@ -255,7 +258,7 @@ class ThreadedConnectionPool:
             self._reap()
             if self._size <= self.maxconn and not self.closed:
                 if not self._queue.serve(conn):
-                    self._idle.append(conn)
+                    self._idle.put(conn)
                 extra = self._overdue()
             if extra is not None:
                 self._size -= 1
@@ -266,11 +269,7 @@ class ThreadedConnectionPool:
     def _overdue(self) -> Any:
         """Take out the connection that was idle longest, if it is due; at most one per return."""
         limit = self.options.max_idle
-        if not limit or not self._idle or self._size <= self.minconn:
-            return None
-        if time.monotonic() - self._idle[0]._record.returned <= limit:
-            return None
-        return self._idle.pop(0)
+        return self._idle.take_oldest(unused_for=limit) if limit and self._size > self.minconn else None
 
     def _free_slot(self) -> None:
         """Give a slot up; the first waiter may open a connection in its place."""
@@ -283,6 +282,8 @@ class ThreadedConnectionPool:
             self._size += 1
 
     def _discard(self, conn: Any, reason: str) -> None:
+        if conn._record.pid != os.getpid():
+            return  # inherited over a fork that we were not told of: closing would end the parent's session
         try:
             connection.close(conn)
         except Exception:
@@ -292,13 +293,11 @@ class ThreadedConnectionPool:
         log.debug("connection closed: %s", reason)
 
     def _notice_drop(self) -> None:
-        # Runs inside the garbage collector, perhaps in the thread that holds the lock: never wait for it.
-        # Whoever holds it reaps at its next step.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._reap()
-            finally:
-                self._lock.release()
+        guard.later(self._reap_now)  # runs in the collector, perhaps in the thread that is inside the lock
+
+    def _reap_now(self) -> None:
+        with self._lock:
+            self._reap()
 
     def _reap(self) -> None:
         """Free the slots of leases that were dropped; report those held for long. Lock held."""
@@ -308,8 +307,6 @@ class ThreadedConnectionPool:
             self._serve_permits()
         if self.options.leak_after:
             self._ledger.report_leaks(self.options.leak_after)
-
-    # -- the whole pool ----------------------------------------------------------------------------------
 
     @contextmanager
     def connection(self, timeout: float | None = None) -> Iterator[Any]:
@@ -323,7 +320,7 @@ class ThreadedConnectionPool:
             yield conn
             conn.commit()
         except BaseException:
-            _rollback_quietly(conn)
+            reset.rollback_quietly(conn)
             raise
         finally:
             self._return(conn, close=False)
@@ -342,23 +339,16 @@ class ThreadedConnectionPool:
             "leased": counts["leased"], "waited": counts["waited"], "wait_time": self._wait_time,
             "timeouts": counts["timeouts"], "refused": counts["refused"], "nested": counts["nested"],
             "opened": counts["opened"], "closed": counts["closed"], "dropped": counts["dropped"],
-            "connect_failures": counts["connect_failures"],
+            "connect_failures": counts["connect_failures"], "longest_lease": self._ledger.longest(),
         }  # fmt: skip
-
-    def _exhausted(self, what: str) -> str:
-        return (
-            f"{what} (used={len(self._ledger)} idle={len(self._idle)} waiting={len(self._queue)} "
-            f"max={self.maxconn}, longest lease {self._ledger.longest():.1f} s); "
-            "shorten the transactions that hold connections, see /health/database/pool, or raise DB_POOL_MAX"
-        )
 
     def resize(self, minconn: int, maxconn: int) -> None:
         """Change the sizes. Connections above the new maxconn are closed as they come back."""
-        self.minconn, self.maxconn = _sizes(minconn, maxconn)
+        self.minconn, self.maxconn = checked_sizes(minconn, maxconn)
         surplus = []
         with self._lock:
             while self._idle and self._size > self.maxconn:
-                surplus.append(self._idle.pop(0))
+                surplus.append(self._idle.take_oldest())
                 self._size -= 1
             self._serve_permits()
         for conn in surplus:
@@ -368,7 +358,7 @@ class ThreadedConnectionPool:
         """Replace every connection: idle ones are closed now, leased ones when they come back."""
         with self._lock:
             self._opener.retire_all()
-            idle, self._idle = self._idle, []
+            idle = self._idle.take_all()
             self._size -= len(idle)
             self._serve_permits()
         for conn in idle:
@@ -386,33 +376,23 @@ class ThreadedConnectionPool:
             if self.closed:
                 raise PoolClosed("connection pool is closed")
             self.closed = True
-            doomed = self._idle + self._ledger.connections()
-            self._idle = []
+            idle = self._idle.take_all()
+            self._size -= len(idle)
             while self._queue.serve(PoolClosed("connection pool was closed while this caller waited")):
                 pass
-        for conn in doomed:
+            leased = self._ledger.connections()
+        for conn in idle + leased:
             self._discard(conn, "pool closed")
 
     def _after_fork(self) -> None:
         """Forget the parent's connections. Its lock may have been held at the fork: take a new one first."""
-        inherited = self._idle + self._ledger.connections()
-        self._start_afresh()
+        with fork.once:
+            if self._pid == os.getpid():
+                return  # another thread of this child was first
+            inherited = [*self._idle, *self._ledger.connections()]
+            self._start_afresh()
         fork.disown(inherited)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else f"used={len(self._ledger)} idle={len(self._idle)}"
         return f"<{type(self).__name__} {state} max={self.maxconn}>"
-
-
-def _sizes(minconn: int, maxconn: int) -> tuple[int, int]:
-    low, high = int(minconn), int(maxconn)
-    if low < 0 or high < 1 or low > high:
-        raise SettingsError([f"a pool needs 0 <= minconn <= maxconn and maxconn >= 1, not {low} and {high}"])
-    return low, high
-
-
-def _rollback_quietly(conn: Any) -> None:
-    try:
-        conn.rollback()
-    except psycopg2.Error:
-        pass  # the error that led here matters more; a broken connection is found at its return

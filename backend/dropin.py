@@ -22,7 +22,7 @@ import psycopg2.extras
 from psycopg2.extensions import connection, make_dsn, parse_dsn
 
 from . import scope
-from .connection import Leased, Returning
+from .connection import Returning
 from .database_pool import ThreadedConnectionPool
 from .errors import SettingsError
 from .pool_options import PoolOptions
@@ -63,15 +63,19 @@ class DropIn:
         self._lock = threading.Lock()
 
     def __call__(self, dsn: str, connection_factory: Any = None, **kwasync: Any) -> Any:
-        if isinstance(connection_factory, type) and issubclass(connection_factory, Leased):
-            return self.original(dsn, connection_factory=connection_factory, **kwasync)  # a pool of ours
-        dsn = self._target(dsn)
-        if _must_pass(dsn, connection_factory, kwasync):
+        try:
+            dsn = self._target(dsn)
+            is_passed = _must_pass(dsn, connection_factory, kwasync)
+        except psycopg2.ProgrammingError:
+            is_passed = True  # a malformed DSN: psycopg2 shall say so in its own way
+        if is_passed:
             return self.original(dsn, connection_factory=connection_factory, **kwasync)
-        conn = self._pool(dsn, connection_factory).getconn()
         current = scope.current()
-        if current is not None:
-            current.add(conn)
+        if current is None:
+            return self._pool(dsn, connection_factory).getconn()
+        current.reclaim()
+        conn = self._pool(dsn, connection_factory).getconn()
+        current.add(conn)
         return conn
 
     def _target(self, dsn: str) -> str:
@@ -102,7 +106,7 @@ class DropIn:
         for key, pool in list(self.pools.items()):
             if not pool.stats()["used"]:
                 del self.pools[key]
-                pool.closeall()
+                pool.drain()  # not closed: a caller may have just got hold of it
                 log.warning("%d sets of connection parameters in use; dropped the oldest pool", MOST_POOLS)
                 return
 

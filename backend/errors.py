@@ -73,6 +73,13 @@ class _PoolFigures(HardenError, psycopg2.pool.PoolError):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.figures)
 
+    @classmethod
+    def now(cls, what: str, figures: dict[str, Any]) -> Any:
+        """Return the error of an exhausted pool: what happened, its figures, the next step."""
+        numbers = "(used={used} idle={idle} waiting={waiting} max={maxconn}, longest lease {longest_lease:.1f} s)"
+        step = "shorten the transactions that hold connections, see /health/database/pool, or raise DB_POOL_MAX"
+        return cls(f"{what} {numbers.format(**figures)}; {step}", figures)
+
 
 class PoolTimeout(_PoolFigures, psycopg2.OperationalError):
     """No connection became free within the timeout."""

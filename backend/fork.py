@@ -12,12 +12,14 @@ each pool compares process ids at checkout as well. Knows pools only by one meth
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Iterable
 from typing import Any
 
 import psycopg2
 
+once = threading.Lock()  # held while a pool forgets its parent: two threads must not both do it
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _inherited: list[Any] = []
 _registered = False
@@ -33,6 +35,8 @@ def protect(pool: Any) -> None:
 
 
 def _reset_pools() -> None:
+    global once
+    once = threading.Lock()  # the old one may have been held at the fork
     for pool in list(_pools):
         pool._after_fork()
 

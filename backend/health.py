@@ -17,9 +17,10 @@ from . import liveness
 from .database_helper import current_pool
 from .database_pool import ThreadedConnectionPool
 from .dropin import installed
-from .errors import HardenError, PoolTimeout
+from .errors import HardenError, PoolTimeout, PoolTooBusy
 
 KEEP_ANSWER = 1.0  # seconds; many balancers ask, one of them pays
+PATIENCE = 3.0  # seconds; a network that swallows everything may cost one thread, not one per question
 _lock = threading.Lock()
 _last: tuple[float, bool, dict[str, Any]] = (float("-inf"), False, {})
 
@@ -32,7 +33,9 @@ def live() -> dict[str, Any]:
 def ready() -> tuple[bool, dict[str, Any]]:
     """Return whether the process can serve, and what `/readyz` says. One check a second at most."""
     global _last
-    with _lock:
+    if not _lock.acquire(timeout=PATIENCE):
+        return False, {"status": "unavailable", "database": ["no answer"]}
+    try:
         when, is_ready, answer = _last
         if time.monotonic() - when < KEEP_ANSWER:
             return is_ready, answer
@@ -40,6 +43,8 @@ def ready() -> tuple[bool, dict[str, Any]]:
         is_ready = all(state in ("ok", "busy") for state in states)
         answer = {"status": "ok" if is_ready else "unavailable", "database": states or ["not used yet"]}
         _last = (time.monotonic(), is_ready, answer)
+    finally:
+        _lock.release()
     return is_ready, answer
 
 
@@ -64,7 +69,7 @@ def pools() -> list[ThreadedConnectionPool]:
 def _state(pool: ThreadedConnectionPool) -> str:
     try:
         conn = pool.getconn(timeout=0)
-    except PoolTimeout:
+    except (PoolTimeout, PoolTooBusy):
         return "busy"
     except (psycopg2.Error, HardenError):
         return "unreachable"

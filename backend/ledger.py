@@ -1,7 +1,8 @@
 """Who holds which connection, since when, from where.
 
 Holds leases weakly: a connection that its holder drops without giving it back is collected as it would be
-without a pool, and `drops` tells the pool to free the slot. Every method is called with the pool's lock held.
+without a pool, and `drops` tells the pool to free the slot. Only a lease with a key is held: the key is the
+handle by which its user finds it again. Every method is called with the pool's lock held.
 If this is wrong, slots get lost.
 """
 
@@ -12,9 +13,11 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from .connection import Record, site_text
+from .guard import later
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._leases: dict[Record, None] = {}
-        self._keys: dict[Any, Record] = {}
+        self._keys: dict[Any, Any] = {}
         self._dropped: deque[Record] = deque()
 
     def __len__(self) -> int:
@@ -40,19 +43,21 @@ class Ledger:
 
         record.ref = weakref.ref(conn, notice)
 
-    def add(self, record: Record) -> None:
+    def add(self, conn: Any) -> None:
         """Enter a lease."""
+        record: Record = conn._record
         self._leases[record] = None
         if record.key is not None:
-            self._keys[record.key] = record
+            self._keys[record.key] = conn
 
     def remove(self, record: Record) -> bool:
         """Strike a lease out; False when it was none."""
         if record not in self._leases:
             return False
         del self._leases[record]
-        if record.key is not None:
-            self._keys.pop(record.key, None)
+        held = self._keys.get(record.key)
+        if held is not None and held._record is record:
+            del self._keys[record.key]
         return True
 
     def drops(self) -> Iterator[Record]:
@@ -64,8 +69,7 @@ class Ledger:
 
     def keyed(self, key: Any) -> Any:
         """Return the connection leased under a caller's key, or None."""
-        record = self._keys.get(key)
-        return record.ref() if record is not None and record.ref else None
+        return self._keys.get(key)
 
     def connections(self) -> list[Any]:
         """Return the leased connections that still exist."""
@@ -90,8 +94,8 @@ class Ledger:
                 return
             if not record.leak_reported:
                 record.leak_reported = True
-                held = now - record.since
-                log.warning("connection held for %.1f s; taken at %s", held, site_text(record.site))
+                text = "connection held for %.1f s; taken at %s"
+                later(partial(log.warning, text, now - record.since, site_text(record.site)))
 
 
 def report_return(record: Record) -> None:

@@ -40,11 +40,11 @@ def answers(conn: connection) -> bool:
             return False
         autocommit = conn.autocommit
         if not autocommit:
-            conn.autocommit = True  # else the ping would open a transaction
+            base.autocommit.__set__(conn, True)  # else the ping would open a transaction
         with base.cursor(conn) as cursor:
             cursor.execute("SELECT 1")
         if not autocommit:
-            conn.autocommit = False
+            base.autocommit.__set__(conn, False)
     except psycopg2.Error:
         return False
     return conn.info.transaction_status == TRANSACTION_STATUS_IDLE

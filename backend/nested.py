@@ -67,9 +67,7 @@ class Node:
             cursor.string_types = AS_BYTES
             cursor.execute(self.sql, parameters)
             row = cursor.fetchone()
-        if row is None:
-            return None
-        return next(iter(row.values())) if isinstance(row, Mapping) else row[0]  # type: ignore[no-any-return]
+        return None if row is None else _first(row)
 
     def fetch(self, conn: Any, **parameters: Any) -> Any:
         """Run the statement and return it parsed: a dict or None for `one`, a list for `many`."""
@@ -80,7 +78,7 @@ class Node:
         """Return the plan, with real times and buffers. Runs the statement."""
         with conn.cursor() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self.sql}", parameters)
-            return "\n".join(str(row[0]) for row in cursor.fetchall())
+            return "\n".join(str(_first(row)) for row in cursor.fetchall())
 
     def __repr__(self) -> str:
         return f"<{'many' if self._is_list else 'one'} {' '.join(self._record_set.split())[:60]}...>"
@@ -102,6 +100,11 @@ def one(template: str, /, **children: Node) -> Node:
 def many(template: str, /, **children: Node) -> Node:
     """Make a node that is a list of rows, `[]` when there is none; else as `one`."""
     return Node(template, children, is_list=True)
+
+
+def _first(row: Any) -> Any:
+    """Return a row's only column, whatever the connection's cursors make of rows."""
+    return next(iter(row.values())) if isinstance(row, Mapping) else row[0]
 
 
 def _filled(template: str, children: Mapping[str, Node]) -> str:

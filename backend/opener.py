@@ -31,8 +31,7 @@ class Opener:
     ) -> None:
         self._arguments = _arguments(args, kwargs, options, kind)
         self._options = options
-        self._retired_before = 0.0
-        self._suspected_before = 0.0
+        self._retired_before = self._suspected_before = float("-inf")
         self.last_failure: BaseException | None = None
 
     def open(self, give_back: Callable[[Any], None]) -> Any:
@@ -48,7 +47,8 @@ class Opener:
         try:
             conn = psycopg2.connect(**self._arguments)
         except psycopg2.Error as error:
-            self.last_failure = error.with_traceback(None)
+            # A copy: the error itself will carry a traceback, and so every frame and lease of its callers.
+            self.last_failure = type(error)(*error.args)
             raise
         self.last_failure = None
         lifetime = self._options.max_lifetime

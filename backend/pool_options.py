@@ -55,5 +55,17 @@ class PoolOptions:
             raise SettingsError(problems)
 
 
+def checked_sizes(minconn: int, maxconn: int) -> tuple[int, int]:
+    """Return a pool's sizes as numbers.
+
+    Raises:
+        SettingsError: minconn is above maxconn, or one is out of range.
+    """
+    low, high = int(minconn), int(maxconn)
+    if low < 0 or high < 1 or low > high:
+        raise SettingsError([f"a pool needs 0 <= minconn <= maxconn and maxconn >= 1, not {low} and {high}"])
+    return low, high
+
+
 def _is_count(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg2
 from psycopg2.extensions import (
     STATUS_PREPARED,
     TRANSACTION_STATUS_ACTIVE,
@@ -31,7 +32,7 @@ ATTRIBUTES = ("isolation_level", "readonly", "deferrable", "autocommit", "cursor
 def baseline(conn: connection) -> tuple[Any, ...]:
     """Return the attributes that a later `clean` restores."""
     return (
-        *(getattr(conn, name) for name in ATTRIBUTES),
+        *(getattr(connection, name).__get__(conn) for name in ATTRIBUTES),
         dict(conn.string_types),
         dict(conn.binary_types),
     )
@@ -62,6 +63,14 @@ def clean(conn: connection, before: tuple[Any, ...], mode: str) -> bool:
     return bool(conn.info.transaction_status == TRANSACTION_STATUS_IDLE)
 
 
+def rollback_quietly(conn: connection) -> None:
+    """Roll back after an error; that error matters more than this one, and a broken connection is found later."""
+    try:
+        conn.rollback()
+    except psycopg2.Error:
+        pass
+
+
 def _end_transaction(conn: connection) -> None:
     base: Any = connection
     if not conn.autocommit:
@@ -73,8 +82,9 @@ def _end_transaction(conn: connection) -> None:
 
 def _restore(conn: connection, before: tuple[Any, ...]) -> None:
     for name, value in zip(ATTRIBUTES, before):  # noqa: B905 -- two more entries follow in `before`
-        if getattr(conn, name) != value:
-            setattr(conn, name, value)
+        attribute = getattr(connection, name)  # psycopg2's own: a lease guards its
+        if attribute.__get__(conn) != value:
+            attribute.__set__(conn, value)
     for types, original in ((conn.string_types, before[-2]), (conn.binary_types, before[-1])):
         if types != original:
             types.clear()

@@ -7,56 +7,79 @@ with `close()` and `lease_number`. If this is wrong, connections outlive their r
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import psycopg2
 
 
-class Scope:
-    """What one request has leased.
+class _Held:
+    """A lease, remembered with its number: the same object serves one lease after another."""
 
-    The same connection object serves one lease after another, so a lease is remembered with its number: an
-    object that meanwhile serves another request is none of ours.
-    """
+    __slots__ = ("lease", "number")
+
+    def __init__(self, lease: Any, number: int) -> None:
+        self.lease = lease
+        self.number = number
+
+    def is_held(self) -> bool:
+        return bool(self.lease.lease_number == self.number)
+
+
+_probe = _Held(object(), 0)
+ABANDONED = sys.getrefcount(_probe.lease)  # what it says of a lease that nothing but its _Held refers to
+
+
+class Scope:
+    """What one request has leased; an object that meanwhile serves another request is none of ours."""
 
     def __init__(self) -> None:
-        self._leases: list[tuple[Any, int]] = []
-        self._shared: tuple[Any, int] | None = None
+        self._leases: list[_Held] = []
+        self._shared: _Held | None = None
 
     @property
     def shared(self) -> Any:
         """The lease that `get_db_connection()` hands to every caller of the request; None when there is none."""
-        return self._shared[0] if self._shared is not None and _is_held(*self._shared) else None
+        return self._shared.lease if self._shared is not None and self._shared.is_held() else None
 
     def share(self, lease: Any) -> None:
         """Remember a lease as the one that every further caller gets."""
-        self._shared = (lease, lease.lease_number)
         self.add(lease)
+        self._shared = self._leases[-1]
 
     def add(self, lease: Any) -> None:
         """Remember a lease."""
-        if len(self._leases) > 16:  # a loop that connects per row: forget those it gave back already
-            self._leases = [held for held in self._leases if _is_held(*held)]
-        self._leases.append((lease, lease.lease_number))
+        self._leases = [held for held in self._leases if held.is_held()]
+        self._leases.append(_Held(lease, lease.lease_number))
+
+    def reclaim(self) -> None:
+        """Give back the leases that the request can no longer refer to.
+
+        Helpers that connect and never close live on psycopg2's closing of what is dropped. Kept until the end
+        of the request, thirty calls of one would be thirty connections.
+        """
+        for held in self._leases:
+            if held is not self._shared and sys.getrefcount(held.lease) == ABANDONED and held.is_held():
+                _close(held.lease)
 
     def end(self) -> int:
         """Give back what the request still holds; returns how many leases that were."""
         shared, self._shared = self.shared, None
         if shared is not None:
             shared.shared = False  # nobody is left to share it with
-        leftover = [lease for lease, number in self._leases if _is_held(lease, number)]
+        leftover = [held.lease for held in self._leases if held.is_held()]
         self._leases = []
         for lease in leftover:
-            try:
-                lease.close()
-            except psycopg2.Error:
-                pass  # the pool closes what it cannot reset; the response is on its way
+            _close(lease)
         return len(leftover)
 
 
-def _is_held(lease: Any, number: int) -> bool:
-    return bool(lease.lease_number == number)
+def _close(lease: Any) -> None:
+    try:
+        lease.close()
+    except psycopg2.Error:
+        pass  # the pool closes what it cannot reset; the response is on its way
 
 
 _provider: Callable[[], Scope | None] | None = None

@@ -17,6 +17,7 @@ from flask import Flask
 from .app_loader import load_app
 from .database_helper import install, options_from
 from .dropin import installed
+from .endpoints import HealthEndpoints
 from .errors import AppLoadError, HardenError
 from .extension import KEY, harden_app
 from .pool_options import PoolOptions
@@ -49,21 +50,23 @@ def harden(target: str, settings: Settings) -> Any:
     overflow = PoolOptions(**{**vars(options), "nested_overflow": settings.pool_max})
     install(settings["DB_POOL_MIN"], settings.pool_max, overflow, settings["HARDEN_REDIRECT_DSN"])
     app = load_app(target)
-    if isinstance(app, Flask):
-        if KEY not in app.extensions:  # an app that has adopted the kit did it itself
-            harden_app(app, settings)
-        held = held_since_import()
-        if held and settings["HARDEN_PRELOAD"]:
-            raise AppLoadError(
-                f"{target} opens {held} connection(s) when it is imported, which workers must not share; "
-                "unset HARDEN_PRELOAD, or connect inside the request"
-            )
-        if held:
-            log.warning(
-                "the app keeps %d connection(s) that it opened while it was imported; requests share them, so "
-                "they are served one at a time per worker. Connect inside the request to lift this.", held
-            )  # fmt: skip
-            app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
+    held = held_since_import()
+    if held and settings["HARDEN_PRELOAD"]:
+        raise AppLoadError(
+            f"{target} opens {held} connection(s) when it is imported, which workers must not share; "
+            "unset HARDEN_PRELOAD, or connect inside the request"
+        )
+    if held:
+        log.warning(
+            "the app keeps %d connection(s) that it opened while it was imported; requests share them, so "
+            "they are served one at a time per worker. Connect inside the request to lift this.", held
+        )  # fmt: skip
+    if not isinstance(app, Flask):
+        return HealthEndpoints(OneAtATime(app) if held else app, settings["HARDEN_OPS_TOKEN"])
+    if held:  # before the health endpoints are put around it: they must not wait for a turn
+        app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
+    if KEY not in app.extensions:  # an app that has adopted the kit did it itself
+        harden_app(app, settings)
     return app
 
 

@@ -11,18 +11,18 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
 
 from .errors import SettingsError
 
-PREFIXES = ("DB_POOL_", "HARDEN_")
+PREFIXES = ("DB_POOL_", "DB_PGBOUNCER", "DB_STATEMENT_", "HARDEN_")
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -102,9 +102,9 @@ def _reason(error: Exception, dsn: str) -> str:
     head = reason.split('"', 1)[0].strip().rstrip(":")
     if "percent" in reason:
         return "a % in the password must be written %25"
-    scheme = urlsplit(dsn).scheme if "://" in dsn else ""
-    if scheme and scheme not in ("postgres", "postgresql"):
-        return f"its scheme is {scheme!r}, not postgresql"
+    scheme = re.match(r"([a-z][a-z0-9+.-]*)://", dsn)
+    if scheme and scheme[1] not in ("postgres", "postgresql"):
+        return f"its scheme is {scheme[1]!r}, not postgresql"
     return head.removeprefix("invalid dsn: ").removeprefix("ProgrammingError: ") or "libpq cannot parse it"
 
 
@@ -163,7 +163,8 @@ TABLE: tuple[Setting, ...] = (
     S("HARDEN_VENV", _text, None, None, None, "", "rare",
       "Where scripts/harden keeps its virtual environment instead of .venv."),
     S("HARDEN_PYTHON", _text, None, None, None, "", "rare",
-      "The Python that scripts/harden makes its virtual environment with; when unset, the first that is 3.10 or newer."),
+      "The Python that scripts/harden makes its virtual environment with; "
+      "when unset, the first that is 3.10 or newer."),
     S("HARDEN_STATE", _text, None, None, None, "", "rare",
       "Where scripts/harden keeps run folders and logs instead of the system's temporary folder."),
 )  # fmt: skip
@@ -244,7 +245,8 @@ def load(
         SettingsError: with every problem found.
     """
     environ = os.environ if environ is None else environ
-    problems = _unknown(environ, "environment") + _unknown(keywords or {}, "keyword")
+    problems = _unknown(_ours(environ), "environment") + _unknown(_ours(config or {}), "app.config")
+    problems += _unknown(keywords or {}, "keyword")
     values: dict[str, Any] = {}
     for setting in TABLE:
         raw, source = _find(setting.name, keywords or {}, config or {}, environ)
@@ -274,9 +276,9 @@ def _find(
 def _checked(setting: Setting, raw: Any) -> Any:
     value = setting.parse(raw)
     if setting.low is not None and value < setting.low:
-        raise ValueError(f"is below {setting.low:g}")
+        raise ValueError(f"is below {setting.low:.0f}")
     if setting.high is not None and value > setting.high:
-        raise ValueError(f"is above {setting.high:g}")
+        raise ValueError(f"is above {setting.high:.0f}")
     return value
 
 
@@ -287,10 +289,15 @@ def _problem(setting: Setting, raw: Any, source: str, reason: str) -> str:
     return f"{place} {reason}{default}"
 
 
-def _unknown(names: Mapping[str, Any], source: str) -> list[str]:
+def _ours(names: Iterable[Any]) -> list[str]:
+    """Return the names that look like ours; an environment and an app's config hold others as well."""
+    return [name for name in names if isinstance(name, str) and name.startswith(PREFIXES)]
+
+
+def _unknown(names: Iterable[str], source: str) -> list[str]:
     problems = []
     for name in sorted(names):
-        if name in BY_NAME or name in ALIASES or not name.startswith(PREFIXES):
+        if name in BY_NAME or name in ALIASES:
             continue
         close = difflib.get_close_matches(name, BY_NAME, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else "; see the settings in README.md"

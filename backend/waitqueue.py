@@ -53,8 +53,8 @@ class WaitQueue:
         return waiter
 
     def leave(self, waiter: Waiter) -> Any:
-        """Take a waiter out; returns what had been handed to it in the meantime, or None."""
-        if waiter.result is None:
+        """Take a waiter out, if it is still in; returns what had been handed to it in the meantime, or None."""
+        if waiter.result is None and waiter in self._waiters:
             self._waiters.remove(waiter)
         return waiter.result
 

@@ -21,7 +21,8 @@ except ValueError as _error:
     print(f"harden: error: {_error}", file=sys.stderr, flush=True)
     raise SystemExit(2) from _error
 
-pythonpath = str(_root)  # where wsgi.py is
+if str(_root) not in sys.path:
+    sys.path.insert(0, str(_root))  # where wsgi.py is; --check-config does not look at `pythonpath`
 worker_class = "gthread"  # threads wait for the database together; a worker a request costs five times the memory
 workers = _settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))  # two, so that one can be replaced
 threads = _settings["THREADS"]

@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from .errors import InputError
 
 POOL_MODES = ("session", "transaction", "statement")
+# What PgBouncer's own parser takes for a key; its documentation promises quoting, the parser refuses it
+# (pgbouncer#971). "*" would mean every database, "pgbouncer" is its console.
+ALIAS = re.compile(r"[A-Za-z0-9_.-]+")
+RESERVED_ALIAS = "pgbouncer"
 HOST = re.compile(r"[A-Za-z0-9_./,:@-]+")
 PATH = re.compile(r"/[A-Za-z0-9_./@+-]*")
+LONGEST_SOCKET_DIR = 92  # with "/.s.PGSQL.65535" and its end it fits the 108 bytes of a socket's address
+LONGEST = 1000  # of a path, an address, a verifier
 ADDRESS = re.compile(r"[A-Za-z0-9_.:,*-]*")
 VERIFIER = re.compile(r"SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+")
 
@@ -19,7 +25,7 @@ class Database:
     """One entry of PgBouncer's [databases].
 
     Attributes:
-        alias: the name clients ask for.
+        alias: the name clients ask for; letters, digits, `_`, `.` and `-` alone.
         host: a host name, an address or a socket folder.
         port: the server's port.
         dbname: the database on the server.
@@ -36,6 +42,9 @@ class Database:
 
     def __post_init__(self) -> None:
         _text("database alias", self.alias, 63)
+        _match("database alias", self.alias, ALIAS)
+        if self.alias == RESERVED_ALIAS:
+            raise InputError("database alias 'pgbouncer' is PgBouncer's console; choose another alias")
         _text("database name", self.dbname, 63)
         _match("database host", self.host, HOST)
         _count("database port", self.port, 1, 65535)
@@ -101,11 +110,18 @@ class PgBouncer:
         _count("listen_port", self.listen_port, 1, 65535)
         for name in ("unix_socket_dir", "auth_file", "logfile", "pidfile"):
             _match(name, getattr(self, name), PATH)
+        if len(self.unix_socket_dir) > LONGEST_SOCKET_DIR:
+            raise InputError(
+                f"unix_socket_dir has {len(self.unix_socket_dir)} characters; a socket's path has room for "
+                f"{LONGEST_SOCKET_DIR}"
+            )
         _choice("pool_mode", self.pool_mode, POOL_MODES)
         for name, low in _COUNTS:
             _count(name, getattr(self, name), low, 1_000_000)
         if not self.databases or not self.users:
             raise InputError("PgBouncer needs at least one database and one user")
+        _distinct("database alias", [database.alias for database in self.databases])
+        _distinct("user", [user.name for user in self.users])
         wanted = self.default_pool_size + self.reserve_pool_size
         if wanted > self.max_db_connections:
             raise InputError(
@@ -121,23 +137,34 @@ _COUNTS = (
 
 
 def _text(what: str, value: str, longest: int) -> None:
-    if not value or len(value.encode()) > longest:
-        raise InputError(f"{what} has {len(value.encode())} bytes; it must have 1 to {longest}")
+    if not isinstance(value, str):
+        raise InputError(f"{what} is {type(value).__name__}, not text")
+    size = len(value.encode(errors="surrogatepass"))
+    if not 1 <= size <= longest:
+        raise InputError(f"{what} has {size} bytes; it must have 1 to {longest}")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise InputError(f"{what} {value[:60]!r} is not valid UTF-8")
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
         raise InputError(f"{what} {value!r} contains a control character; a file line cannot hold it")
 
 
 def _match(what: str, value: str, pattern: re.Pattern[str], secret: bool = False) -> None:
-    if not pattern.fullmatch(value):
-        shown = "" if secret else f" {value[:60]!r}"
-        raise InputError(f"{what}{shown} has characters that this file cannot hold safely")
+    if not isinstance(value, str) or len(value) > LONGEST or not pattern.fullmatch(value):
+        shown = "" if secret else f" {str(value)[:60]!r}"
+        raise InputError(f"{what}{shown} cannot stand in this file; what can: {pattern.pattern}")
 
 
 def _count(what: str, value: int, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise InputError(f"{what}={value!r} is not a whole number from {low} to {high}")
+        raise InputError(f"{what}={repr(value)[:60]} is not a whole number from {low} to {high}")
+
+
+def _distinct(what: str, values: list[str]) -> None:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise InputError(f"{what} {twice[0]!r} stands there twice; PgBouncer would take the last one in silence")
 
 
 def _choice(what: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise InputError(f"{what}={value!r} is not one of {', '.join(allowed)}")
+        raise InputError(f"{what}={repr(value)[:60]} is not one of {', '.join(allowed)}")

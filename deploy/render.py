@@ -6,7 +6,6 @@ Knows how to render and write, not what the values should be: that is `inputs.py
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,12 +16,6 @@ import jinja2
 from .inputs import PgBouncer
 
 ROOT = Path(__file__).resolve().parent.parent
-PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def _ini_name(value: str) -> str:
-    """Quote a [databases] key as PgBouncer reads it: like an SQL identifier."""
-    return value if PLAIN_NAME.fullmatch(value) else '"' + value.replace('"', '""') + '"'
 
 
 def _ini_value(value: str) -> str:
@@ -40,9 +33,9 @@ def _environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(ROOT / "pgbouncer" / "templates"),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 -- not HTML; every value is checked or quoted for its file
+        autoescape=False,  # not HTML; every value is checked or quoted for its file
     )
-    environment.filters.update(ini_name=_ini_name, ini_value=_ini_value, user_name=_user_name)
+    environment.filters.update(ini_value=_ini_value, user_name=_user_name)
     return environment
 
 
@@ -70,16 +63,17 @@ def write_files(
         OSError: a file could not be written.
     """
     for name, text in files.items():
-        handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # 0600 from the start
+        handle, place = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # 0600 from the start
+        temporary = Path(place)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chmod(temporary, mode)
+            temporary.chmod(mode)
             if owner is not None:
                 os.chown(temporary, *owner)
-            os.replace(temporary, folder / name)
+            temporary.replace(folder / name)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise

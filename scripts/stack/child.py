@@ -27,7 +27,9 @@ def unprivileged_user() -> str | None:
             return pwd.getpwnam(name).pw_name
         except KeyError:
             continue
-    raise CommandError("there is no user postgres or nobody to run PostgreSQL as; add one: adduser --system postgres")
+    raise CommandError(
+        "there is no user postgres or nobody to run PostgreSQL as; add one: adduser --system postgres"
+    )
 
 
 def user_ids(user: str | None) -> tuple[int, int]:
@@ -53,6 +55,10 @@ def clean_environment(run: RunFolder, extra: Mapping[str, str]) -> dict[str, str
     """Return an environment for a server: little of ours, the run's mark, and what is given."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {**passed, **extra, MARK: str(run.path)}
+
+
+class PortTaken(CommandError):
+    """Somebody took the port between its choice and its use: another one will do."""
 
 
 class Child:
@@ -85,6 +91,7 @@ class Child:
         self._stop_signal = stop_signal
         command = as_user(argv, user, stop_signal.name.removeprefix("SIG"))
         with self.log.open("ab") as log:
+            self._log_start = log.tell()  # a restart goes on in the same file
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -111,20 +118,33 @@ class Child:
 
         Raises:
             CommandError: it ended, or did not answer in time.
+            PortTaken: it ended because its port is in use.
         """
         deadline = time.monotonic() + seconds
         while not is_ready():
             if not self.is_running():
-                raise CommandError(f"{self.name} ended with code {self.process.returncode}: {self.last_line()}", self.log)
+                kind = PortTaken if self.says("address already in use") else CommandError
+                raise kind(f"{self.name} ended with code {self.process.returncode}: {self.last_line()}", self.log)
             if time.monotonic() > deadline:
-                raise CommandError(f"{self.name} did not answer within {seconds:.0f} s: {self.last_line()}", self.log)
+                raise CommandError(
+                    f"{self.name} did not answer within {seconds:.0f} s: {self.last_line()}", self.log
+                )
             time.sleep(0.02)
 
     def last_line(self) -> str:
         """Return the last line of its log that says something."""
-        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line.strip() for line in self._said().splitlines() if line.strip()]
         telling = [line for line in lines if "error" in line.lower() or "fatal" in line.lower()]
         return (telling or lines or ["its log is empty"])[-1][:300]
+
+    def says(self, text: str) -> bool:
+        """Tell whether its log has a text, in upper or lower case, since it was started."""
+        return text.lower() in self._said().lower()
+
+    def _said(self) -> str:
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
 
     def stop(self, seconds: float = 10.0) -> None:
         """Ask it to end, then make it, with everything it started."""

@@ -17,6 +17,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
     Raises:
         OSError: the address is in use or not ours.
+        TypeError: the host is no name at all; that is how `bind` says it.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
@@ -24,7 +25,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(2048)
-    except OSError:
+    except BaseException:
         listener.close()
         raise
     return listener

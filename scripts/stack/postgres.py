@@ -20,7 +20,8 @@ from deploy.render import write_files
 
 from ..errors import CommandError
 from .binaries import Binaries
-from .child import Child, as_user, clean_environment, unprivileged_user, user_ids
+from .child import Child, PortTaken, as_user, clean_environment, unprivileged_user, user_ids
+from .dump import roles_of_dump
 from .ports import free_port
 from .runfolder import RunFolder
 
@@ -40,6 +41,8 @@ SETTINGS = {
     "max_connections": "100",  # the default, and what breaks the unhardened app
     "unix_socket_permissions": "0777",
 }
+# A dump from a newer server sets what this one does not know.
+NEWER = "unrecognized configuration parameter"
 
 
 class Cluster:
@@ -77,8 +80,8 @@ class Cluster:
         write_files(self._folder, {"password": self.password}, owner=owner)
         command = [
             str(self._bin / "initdb"), "--pgdata", str(self._folder / "data"), "--username", self.user,
-            "--auth", "scram-sha-256", "--pwfile", str(self._folder / "password"), "--encoding", "UTF8", "--locale", "C",
-            "--no-sync", "--no-instructions",
+            "--auth", "scram-sha-256", "--pwfile", str(self._folder / "password"), "--encoding", "UTF8",
+            "--locale", "C", "--no-sync",
         ]  # fmt: skip
         done = subprocess.run(
             as_user(command, self._os_user), text=True, stdin=subprocess.DEVNULL, cwd=self._folder,
@@ -99,7 +102,7 @@ class Cluster:
                 return
             except CommandError as error:
                 self.kill()
-                if attempt == 4 or "address already in use" not in str(error).lower():
+                if attempt == 4 or not isinstance(error, PortTaken):
                     raise
 
     def start(self) -> None:
@@ -139,7 +142,7 @@ class Cluster:
 
     def _answers(self) -> bool:
         try:
-            with closing(self.connect()):
+            with closing(psycopg2.connect(self.dsn(), connect_timeout=2)):  # the port may be another's
                 return True
         except psycopg2.OperationalError:
             return False
@@ -161,7 +164,8 @@ class Cluster:
     def url(self, dbname: str, user: str, port: int | None = None) -> str:
         """Return the postgresql:// URL of a role, as DATABASE_URL wants it; with PgBouncer's port, through it."""
         password = self.password if user == self.user else self._roles[user]
-        return f"postgresql://{quote(user)}:{quote(password, safe='')}@127.0.0.1:{port or self.port}/{quote(dbname)}"
+        login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+        return f"postgresql://{login}@127.0.0.1:{port or self.port}/{quote(dbname, safe='')}"
 
     def execute(self, statement: str | sql.Composable, values: Any = None, dbname: str = "postgres") -> list[Any]:
         """Run one statement as superuser and return its rows, if it has any."""
@@ -201,19 +205,24 @@ class Cluster:
         self.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def load(self, file: Path, dbname: str) -> None:
-        """Run an SQL file or a plain dump with psql, all or nothing.
+        """Run an SQL file or a plain dump with psql, up to the first error.
 
         Raises:
             CommandError: a statement failed; with its line.
         """
+        for role in roles_of_dump(file):
+            if not self.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+                self.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         done = subprocess.run(
             [str(self._bin / "psql"), "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file", str(file)],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
             env=clean_environment(self._run, {
                 "PGHOST": "127.0.0.1", "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": dbname,
                 "PGPASSWORD": self.password, "PGCLIENTENCODING": "UTF8",
             }),
         )  # fmt: skip
         if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()
-            raise CommandError(f"{file} could not be loaded: {(errors or ['psql failed'])[0].strip()}")
+            lines = (done.stderr or done.stdout or "psql failed").splitlines()
+            error = ([line for line in lines if "ERROR" in line] or lines)[0].strip()
+            hint = "; was it dumped from a newer PostgreSQL than this one?" if NEWER in error else ""
+            raise CommandError(f"{file} could not be loaded: {error}{hint}")

@@ -29,23 +29,39 @@ class Stack:
         self._stops = ExitStack()
         self._run: RunFolder | None = None
         self._binaries: Binaries | None = None
+        self._libpq: dict[str, str] = {}
 
     def __enter__(self) -> Stack:
         self._run = RunFolder(state_folder(os.environ.get("HARDEN_STATE")))
+        # PGHOSTADDR, PGSSLMODE, PGOPTIONS ... would lead our own connections elsewhere, or fail them.
+        self._libpq = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PG")}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        kept = None
-        if isinstance(error, Exception):
-            kept = self.run.keep_logs()
+        os.environ.update(self._libpq)
         try:
-            self._stops.close()
+            if isinstance(error, Exception):
+                self._keep_logs(error)
         finally:
-            self.run.remove()
-        if kept is not None and isinstance(error, CommandError):
+            try:
+                self._stops.close()
+            finally:
+                self.run.remove()
+
+    def _keep_logs(self, error: Exception) -> None:
+        try:
+            kept = self.run.keep_logs()
+        except OSError as problem:
+            self._progress(f"the servers' logs are lost: {problem}")
+            return
+        if kept is None:
+            return
+        if isinstance(error, CommandError):
             error.log = kept / error.log.name if error.log is not None else kept
+        else:
+            self._progress(f"the servers' logs are in {kept}")
 
     @property
     def run(self) -> RunFolder:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import CommandError
-from .child import Child, clean_environment
+from .child import Child, PortTaken, clean_environment
 from .ports import free_port, listening_socket
 from .runfolder import RunFolder
 
@@ -44,7 +44,7 @@ class Web:
         self.child.wait_until(self._answers, seconds)
 
     def _answers(self) -> bool:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 -- a comparison
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         client = http.client.HTTPConnection(host, self.port, timeout=5)
         try:
             client.request("GET", self._path)
@@ -111,8 +111,9 @@ def open_listener(host: str, port: int) -> socket.socket:
     """
     try:
         return listening_socket(host, port)
-    except OSError as error:
-        raise CommandError(f"cannot listen on {host}:{port} ({error.strerror}); give another --port or --host") from None
+    except (OSError, TypeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no host name"
+        raise CommandError(f"cannot listen on {host}:{port} ({reason}); give another --port or --host") from None
 
 
 def start_flask(run: RunFolder, app: Path, environ: Mapping[str, str], name: str, ready_path: str) -> Web:
@@ -136,6 +137,6 @@ def start_flask(run: RunFolder, app: Path, environ: Mapping[str, str], name: str
             return web
         except CommandError as error:
             child.stop()
-            if attempt == 4 or "in use" not in str(error):
+            if attempt == 4 or not isinstance(error, PortTaken):
                 raise
     raise AssertionError("unreachable")

@@ -37,20 +37,24 @@ NOT_PASSED = ("GUNICORN_CMD_ARGS",)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("app", metavar="APP", help="path/to/app.py:app, package.module:app or package:create_app()")
+    parser.add_argument("app", metavar="APP",
+                        help="path/to/app.py:app, package.module:app or package:create_app()")  # fmt: skip
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--dsn", help="send every connection of the app to this DSN or URL")
     where.add_argument("--embedded", action="store_true", help="send them to an empty embedded PostgreSQL")
-    parser.add_argument("--schema", metavar="FILE", action="append", help="SQL to load into the embedded one; repeatable")
+    parser.add_argument("--schema", metavar="FILE", action="append",
+                        help="SQL to load into the embedded one; repeatable")  # fmt: skip
     parser.add_argument("--pgbouncer", choices=("off", "session", "transaction"), default="off",
                         help="put PgBouncer before the embedded one (default: off)")  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=_port, help=f"port (default: {DEFAULT_PORT}, or a free one when that is taken)")
+    parser.add_argument("--port", type=_port,
+                        help=f"port (default: {DEFAULT_PORT}, or a free one when that is taken)")  # fmt: skip
     parser.add_argument("--workers", type=int, help="worker processes (default: one a core, 2 at least)")
     parser.add_argument("--threads", type=int, help="threads, and so connections, per worker (default: 8)")
     parser.add_argument("--reload", action="store_true", help="restart workers when the app's files change")
     parser.add_argument("--python", metavar="PATH", help="interpreter with the app's packages (default: its venv)")
-    parser.add_argument("--requirements", metavar="FILE", type=Path, help="make an environment for it, once, and use that")
+    parser.add_argument("--requirements", metavar="FILE", type=Path,
+                        help="make an environment for it, once, and use that")  # fmt: skip
 
 
 def _port(text: str) -> int:
@@ -63,8 +67,10 @@ def run(options: argparse.Namespace) -> int:
     """Serve the app until Ctrl-C or SIGTERM."""
     progress = Progress()
     if options.schema and options.dsn:
-        raise CommandError("--schema loads into the embedded database; leave out --dsn, or load the schema yourself")
-    if options.pgbouncer != "off" and not (options.schema or options.embedded):
+        raise CommandError(
+            "--schema loads into the embedded database; leave out --dsn, or load the schema yourself"
+        )
+    if options.pgbouncer != "off" and not database.is_embedded(options):
         raise CommandError("--pgbouncer goes before the embedded database; add --embedded or --schema FILE")
     target, folder = _target(options.app)
     database.check(options)
@@ -73,13 +79,16 @@ def run(options: argparse.Namespace) -> int:
     listener = _listener(options, progress)
     with listener, Stack(progress) as stack:
         extra, where = database.environment(options, stack, progress)
+        if database.is_embedded(options):
+            environ = {name: value for name, value in environ.items() if not name.startswith("PG")}
         environ |= {**extra, "_HARDEN_KIT_PATH": interpreter.kit_path(python)}
         web = stack.gunicorn(
             environ, listener=listener, python=python, cwd=folder, options=["--reload"] if options.reload else []
         )
         _wait(web)
-        workers = environ.get("WORKERS") or max(2, len(os.sched_getaffinity(0)))
-        progress(f"serving {options.app} at {web.url} ({workers} workers x {environ.get('THREADS', 8)} threads)")
+        settings = load(environ=environ)
+        workers = settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))
+        progress(f"serving {options.app} at {web.url} ({workers} workers x {settings['THREADS']} threads)")
         progress(f"database: {where}; health: {web.url}/readyz; Ctrl-C stops it")
         return _follow(web)
 
@@ -91,7 +100,9 @@ def _target(app: str) -> tuple[str, Path]:
     path = Path(place)
     if path.suffix == ".py" or "/" in place:
         if not path.exists():
-            raise CommandError(f"{path} does not exist (looked from {Path.cwd()}); check the path before the colon")
+            raise CommandError(
+                f"{path} does not exist (looked from {Path.cwd()}); check the path before the colon"
+            )
         place = str(path.resolve())
     return (f"{place}:{name}" if name else place), app_folder(app)
 
@@ -99,6 +110,8 @@ def _target(app: str) -> tuple[str, Path]:
 def _environment(options: argparse.Namespace, target: str) -> dict[str, str]:
     """Return the app's environment: the caller's, with our settings on top, checked before anything starts."""
     environ = {name: value for name, value in os.environ.items() if name not in NOT_PASSED}
+    if options.dsn is not None or database.is_embedded(options):
+        environ.pop("DATABASE_URL", None)  # is replaced, so it may be anything
     environ["HARDEN_APP"] = target
     for name, value in (("WORKERS", options.workers), ("THREADS", options.threads)):
         if value is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import unquote
 
 import psycopg2
+from psycopg2.extensions import parse_dsn
 
 from backend.errors import SettingsError
 from backend.settings import load
@@ -27,8 +30,18 @@ def check(options: argparse.Namespace) -> None:
     if options.dsn is not None:
         _check(options.dsn)
     for name in options.schema or ():
-        if not Path(name).is_file():
-            raise CommandError(f"{name} does not exist; give --schema an SQL file or a plain pg_dump")
+        try:
+            with Path(name).open("rb"):
+                pass
+        except OSError as error:
+            raise CommandError(
+                f"cannot read {name} ({error.strerror}); give --schema an SQL file or a plain pg_dump"
+            ) from None
+
+
+def is_embedded(options: argparse.Namespace) -> bool:
+    """Tell whether the app gets a database of ours, where the caller's PG* variables have no say."""
+    return bool(options.schema or options.embedded)
 
 
 def environment(
@@ -41,7 +54,7 @@ def environment(
     """
     if options.dsn:
         return _redirected(options.dsn), "your database"
-    if options.schema or options.embedded:
+    if is_embedded(options):
         return _embedded(options, stack, progress)
     return {}, "the database that the app itself connects to"
 
@@ -58,10 +71,24 @@ def _check(dsn: str) -> None:
     try:
         with closing(psycopg2.connect(dsn, connect_timeout=5)):
             pass
-    except psycopg2.OperationalError as error:
-        raise CommandError(f"cannot connect to --dsn: {str(error).strip()}; check host, port, user and password") from None
+    except psycopg2.Error as error:
+        raise CommandError(f"cannot connect to --dsn: {_explained(str(error).strip(), dsn)}") from None
     except (UnicodeError, ValueError) as error:
-        raise CommandError(f"--dsn cannot be used ({error}); write it in UTF-8, with special characters as %XX") from None
+        raise CommandError(
+            f"--dsn cannot be used ({error}); write it in UTF-8, with special characters as %XX"
+        ) from None
+
+
+def _explained(reason: str, dsn: str) -> str:
+    """Return libpq's reason with the next step, and without what it quotes of a password that it cut in pieces."""
+    password = re.match(r"\w+://[^:/@]*:(.*)@", dsn, re.DOTALL)  # up to the last @, as whoever wrote it meant it
+    if password is None or parse_dsn(dsn).get("password") == unquote(password[1]):
+        return f"{reason}; check host, port, user and password"
+    pieces = [piece for piece in re.split(r"[@/:?#&=]", password[1]) if piece]
+    hidden = re.sub(
+        r'"[^"]*"', lambda quoted: '"***"' if any(piece in quoted[0] for piece in pieces) else quoted[0], reason
+    )
+    return f"{hidden}; in a URL's password write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23"
 
 
 def _embedded(

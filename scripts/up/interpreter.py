@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CommandError
 
 VENV_NAMES = (".venv", "venv", "env")
+# In words that Python 2 understands as well; the version comes first, whatever happens then.
 ASK = (
-    "import importlib.util as u, sys; "
-    "print('%d.%d' % sys.version_info[:2], *[n for n in ('flask', 'psycopg2') if not u.find_spec(n)])"
+    "import sys; sys.stdout.write('%d.%d\\n' % sys.version_info[:2]); import importlib.util as u; "
+    "sys.stdout.write(' '.join([n for n in ('flask', 'psycopg2') if not u.find_spec(n)]))"
 )
 
 
@@ -59,24 +63,37 @@ def _found(app_folder: Path) -> str | None:
     for folder in (app_folder, *list(app_folder.parents)[:2]):
         for name in VENV_NAMES:
             python = folder / name / "bin" / "python"
-            if python.exists():
+            if python.exists() and _is_trusted(folder / name, app_folder):
                 return str(python)
         if (folder / ".git").exists():
             break
     return None
 
 
+def _is_trusted(venv: Path, app_folder: Path) -> bool:
+    """Tell whether we, root or the app's owner made it: an app may lie below /tmp, where all may write."""
+    return venv.stat().st_uid in (os.geteuid(), 0, app_folder.stat().st_uid)
+
+
 def _check(python: str) -> None:
     try:
-        done = subprocess.run([python, "-c", ASK], capture_output=True, text=True, timeout=60)
-    except OSError as error:
-        raise CommandError(f"cannot run {python} ({error.strerror}); give --python the path of a Python") from None
+        done = subprocess.run(
+            [python, "-c", ASK], capture_output=True, text=True, errors="replace", timeout=60,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = getattr(error, "strerror", None) or "no answer within 60 s"
+        raise CommandError(f"cannot run {python} ({reason}); give --python the path of a Python") from None
+    version, _, names = done.stdout.partition("\n")
+    if not re.fullmatch(r"\d+\.\d+", version):
+        last = (done.stderr.strip() or "it is no Python").splitlines()[-1]
+        raise CommandError(f"{python} does not run: {last}; give --python another one")
+    if tuple(map(int, version.split("."))) < (3, 10):
+        raise CommandError(f"{python} is Python {version}; the kit needs 3.10 or newer: give --python another one")
     if done.returncode:
         last = (done.stderr.strip() or "no output").splitlines()[-1]
         raise CommandError(f"{python} does not run: {last}; give --python another one")
-    version, *missing = done.stdout.split()
-    if tuple(map(int, version.split("."))) < (3, 10):
-        raise CommandError(f"{python} is Python {version}; the kit needs 3.10 or newer: give --python another one")
+    missing = names.split()
     if missing:
         raise CommandError(
             f"{python} has no {' and no '.join(missing)}; install the app's requirements there, "
@@ -93,16 +110,29 @@ def _environment_for(requirements: Path, progress: Callable[[str], None]) -> str
     name = hashlib.sha256(text + sys.version.encode()).hexdigest()[:16]
     folder = cache / f"venv-{name}"
     python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        progress(f"installing {requirements} into {folder} (once)")
-        shutil.rmtree(folder, ignore_errors=True)
-        _run_or_explain([sys.executable, "-m", "venv", str(folder)], f"cannot make {folder}")
-        _run_or_explain(
-            [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(requirements)],
-            f"pip could not install {requirements}",
-        )
-        (folder / "complete").touch()
+    with _one_at_a_time(cache / f"venv-{name}.lock"):
+        if not (folder / "complete").exists():
+            progress(f"installing {requirements} into {folder} (once)")
+            shutil.rmtree(folder, ignore_errors=True)
+            _run_or_explain([sys.executable, "-m", "venv", str(folder)], f"cannot make {folder}")
+            pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+            _run_or_explain([*pip, "-r", str(requirements)], f"pip could not install {requirements}")
+            (folder / "complete").touch()
     return str(python)
+
+
+@contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a")
+    except OSError as error:
+        raise CommandError(
+            f"cannot write to {lock.parent} ({error.strerror}); set XDG_CACHE_HOME to a folder of yours"
+        ) from None
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _run_or_explain(command: list[str], what: str) -> None:

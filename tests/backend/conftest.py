@@ -1,0 +1,61 @@
+"""What the tests of the runtime share: pools that are closed at the end, and a look at the server's side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+
+from backend import PoolOptions, ThreadedConnectionPool
+from scripts.stack.postgres import Cluster
+from tests.support.connects import Connects
+from tests.support.threads import Running
+
+MakePool = Callable[..., Any]
+
+
+@pytest.fixture
+def make_pool(dsn: str) -> Iterator[MakePool]:
+    """A function that makes pools: `make_pool(minconn, maxconn, kind=..., **options)`."""
+    made: list[ThreadedConnectionPool] = []
+
+    def make(
+        minconn: int = 1,
+        maxconn: int = 2,
+        kind: type[ThreadedConnectionPool] = ThreadedConnectionPool,
+        connect: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> ThreadedConnectionPool:
+        arguments = {"dsn": dsn, **(connect or {})}
+        pool = kind(minconn, maxconn, pool_options=PoolOptions(**options), **arguments)
+        made.append(pool)
+        return pool
+
+    yield make
+    for pool in made:
+        if not pool.closed:
+            Running(pool.closeall).join()  # after a failure pytest itself calls off the alarm for hangs
+
+
+@pytest.fixture
+def connects(monkeypatch: pytest.MonkeyPatch) -> Connects:
+    """Counts connects, and can delay or fail them."""
+    fake = Connects()
+    monkeypatch.setattr(psycopg2, "_connect", fake)
+    return fake
+
+
+@pytest.fixture
+def terminate(cluster: Cluster) -> Callable[..., None]:
+    """A function that ends the backends of connections, or of process ids, and waits until they are gone."""
+
+    def end(*victims: Any) -> None:
+        pids = [victim if isinstance(victim, int) else victim.info.backend_pid for victim in victims]
+        with closing(cluster.connect()) as conn, conn.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) pid", (pids,))
+            assert all(row[0] for row in cursor.fetchall())
+
+    return end
