@@ -27,7 +27,7 @@ from typing import Any
 from flask import Flask
 
 from .errors import AppLoadError
-from .importing import app_folder, split_target
+from .importing import app_folder, import_root, split_target
 
 log = logging.getLogger(__name__)
 FACTORIES = ("create_app", "make_app")
@@ -101,12 +101,8 @@ def _import_file(path: Path) -> ModuleType:
 
 def _dotted(path: Path) -> str:
     """Return the module name of a file, counting the packages around it."""
-    parts = [] if path.name == "__init__.py" else [path.stem]
-    folder = path.parent
-    while (folder / "__init__.py").exists():
-        parts.insert(0, folder.name)
-        folder = folder.parent
-    return ".".join(parts)
+    parts = path.with_suffix("").relative_to(import_root(path)).parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 class _ScriptLoader(importlib.machinery.SourceFileLoader):
@@ -243,11 +239,14 @@ def _where(error: BaseException) -> str:
     """Return the error and the last line of the app's own code that led to it, in one line."""
     text = " ".join(str(error).split())[:300]
     trace = error.__traceback__
-    place = ""
+    place = library = ""
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         ours = Path(name).parent == Path(__file__).parent
         if not ours and not name.startswith("<") and "site-packages" not in name:
-            place = f" ({name}:{trace.tb_lineno})"
+            place, library = f" ({name}:{trace.tb_lineno})", ""
+        elif "site-packages" in name:
+            library = f" in {name.rpartition('site-packages/')[2].partition('/')[0].removesuffix('.py')}"
         trace = trace.tb_next
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+    kind = f"{type(error).__name__}{library}"
+    return f"{kind}: {text}{place}" if text else f"{kind}{place}"

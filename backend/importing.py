@@ -7,6 +7,7 @@ path (`runpy.run_path`) and import the runtime under its folder's name when the 
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import sys
@@ -29,10 +30,33 @@ def app_folder(target: str) -> Path:
     path = Path(place)
     if path.suffix != ".py" and not path.is_dir():
         return Path.cwd()
-    folder = path.resolve().parent
-    while (folder / "__init__.py").exists():
-        folder = folder.parent
-    return folder
+    return import_root(path.resolve())
+
+
+def import_root(path: Path) -> Path:
+    """Return the folder above the packages around a file or package folder.
+
+    A script that merely lies beside an `__init__.py` (tests leave them about) is imported from its own folder,
+    as `python app.py` would: it is part of the package only if it imports from it.
+    """
+    own = root = path.parent
+    while (root / "__init__.py").exists():
+        root = root.parent
+    if root == own or path.suffix != ".py" or path.name == "__init__.py":
+        return root
+    return root if _imports_from(path, path.relative_to(root).parts[0]) else own
+
+
+def _imports_from(path: Path, package: str) -> bool:
+    """Tell whether a file imports relatively, or by the name of a package around it."""
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (OSError, SyntaxError, ValueError):
+        return False  # importing it will say what is wrong
+    relative = any(isinstance(node, ast.ImportFrom) and node.level for node in nodes)
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return relative or any(name.partition(".")[0] == package for name in names)
 
 
 def import_for_environment() -> ModuleType:

@@ -63,13 +63,17 @@ with_dots() { # with_dots LOG COMMAND...
     "$@" >"$log" 2>&1 </dev/null &
     job=$!
     trap 'kill $job 2>/dev/null; exit 130' INT TERM
-    while kill -0 $job 2>/dev/null; do
-        sleep 0.5
-        [ -t 2 ] && printf '.' >&2
-    done
-    [ -t 2 ] && printf '\n' >&2
+    if [ -t 2 ]; then
+        while kill -0 $job 2>/dev/null; do
+            sleep 0.5
+            printf '.' >&2
+        done
+        printf '\n' >&2
+    fi
+    local code=0
+    wait $job || code=$?
     trap - INT TERM
-    wait $job
+    return $code
 }
 
 # Prints the requirements of setup.cfg, of the kit itself and of the extras.
@@ -98,7 +102,8 @@ install_into() { # install_into VENV EXTRAS STAMP
     with_dots "$log" "$1/bin/python" -m pip install --disable-pip-version-check $wanted ||
         fail "pip could not install the kit's packages: $(grep -i error "$log" | tail -n 1) (log: $log)"
     rm -f "$log"
-    printf '%s\n' "$3" >"$1/.harden-$2"
+    local extras
+    for extras in "$2" "${2%%,*}"; do printf '%s\n' "$3" >"$1/.harden-$extras"; done # tools,dev has all of tools
 }
 
 is_ready() { # is_ready EXTRAS STAMP

@@ -141,6 +141,12 @@ def _wait(web: Web) -> None:
         web.wait_until_ready(BOOT_SECONDS)
     except CommandError as error:
         said = re.findall(r"^harden: error: (.*)$", web.child.log.read_text(errors="replace"), re.MULTILINE)
+        if web.child.is_running() and not said:
+            said = [
+                f"the app did not answer within {BOOT_SECONDS:g} s ({web.child.last_line()}); does its file start "
+                "something that never returns? Move that under if __name__ == '__main__'"
+            ]
+        web.child.stop(1)  # there is no request to wait for
         raise CommandError(said[0] if said else str(error), error.log) from None
 
 

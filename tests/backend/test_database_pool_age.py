@@ -186,13 +186,12 @@ class TestManyThreads:
                 elif what == 1:
                     conn.close()
                     pool.putconn(conn)
-                elif what == 2:
-                    del conn
                 elif what == 3:
                     fail(conn)
                     pool.putconn(conn)
-                else:
+                elif what == 4:
                     pool.putconn(conn)
+                del conn  # dropped when it is 2; else so that nobody else's drop is kept from being one
 
         together(8, work, timeout=DEADLINE * 3)
         stats = pool.stats()
