@@ -17,4 +17,16 @@ _target = os.environ.get("HARDEN_APP")
 if _target:
     # Gunicorn has put our folder first; the app's goes before it, for it may have `scripts` or `deploy` as well.
     sys.path.insert(0, str(_importing["app_folder"](_target)))
-application = importlib.import_module(f"{runtime.__name__}.serving").create_application()
+
+
+def _broken(environ, start_response):  # type: ignore[no-untyped-def]
+    start_response("503 Service Unavailable", [("Content-Type", "text/plain")])
+    return [b"The app cannot be loaded; the terminal says why. It is tried again when one of its files changes.\n"]
+
+
+try:
+    application = importlib.import_module(f"{runtime.__name__}.serving").create_application()
+except SystemExit:
+    if "_HARDEN_RELOAD" not in os.environ:
+        raise
+    application = _broken  # under `harden up --reload` a typo must not end the server

@@ -26,9 +26,10 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection
 
-from . import fork, guard, reset
+from . import fork, reset
 from .connection import Leased, Record, Returning, close_cursors, current_site, take
 from .errors import PoolClosed, PoolTimeout, PoolTooBusy
+from .guard import Guard
 from .idle import Idle
 from .ledger import Ledger, report_return
 from .opener import Opener
@@ -71,7 +72,7 @@ class ThreadedConnectionPool:
 
     def _start_afresh(self) -> None:
         self._pid = os.getpid()
-        self._lock = guard.Guard()
+        self._lock = Guard()
         self._idle = Idle()
         self._ledger = Ledger()
         self._size = 0
@@ -216,8 +217,8 @@ class ThreadedConnectionPool:
         record: Record | None = getattr(conn, "_record", None)
         if record is None or record.pid != os.getpid():
             return record is not None  # a parent's lease: nothing of ours to free
-        if guard.is_inside():  # a finalizer closes, and runs in a thread that is inside a pool
-            guard.later(partial(self._return, conn, close))
+        if self._lock.is_inside():  # a finalizer closes, and runs in a thread that is inside a pool
+            self._lock.later(partial(self._return, conn, close))
             return True
         with self._lock:
             if not record.is_held() or not self._ledger.remove(record):
@@ -293,7 +294,7 @@ class ThreadedConnectionPool:
         log.debug("connection closed: %s", reason)
 
     def _notice_drop(self) -> None:
-        guard.later(self._reap_now)  # runs in the collector, perhaps in the thread that is inside the lock
+        self._lock.later(self._reap_now)  # runs in the collector, perhaps in the thread that is inside the lock
 
     def _reap_now(self) -> None:
         with self._lock:
@@ -306,7 +307,7 @@ class ThreadedConnectionPool:
             self._counts["dropped"] += 1
             self._serve_permits()
         if self.options.leak_after:
-            self._ledger.report_leaks(self.options.leak_after)
+            self._ledger.report_leaks(self.options.leak_after, self._lock.later)
 
     @contextmanager
     def connection(self, timeout: float | None = None) -> Iterator[Any]:

@@ -9,11 +9,13 @@ Nothing about the app is stored here. Second use on the same app is an error, no
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
-from flask import Flask, Response, current_app, g, has_app_context, request
+from flask import Flask, Response, current_app, g, has_app_context, has_request_context, request
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wsgi import ClosingIterator
 
 from . import scope
 from .database_helper import open_pool
@@ -23,6 +25,7 @@ from .repeats import SummedLog
 from .settings import Settings, load
 
 KEY = "harden_psycopg2"
+SCOPES, STREAMED = "harden.scopes", "harden.streamed"  # in the WSGI environment of a request
 _exhaustion = SummedLog(logging.getLogger(__name__))
 
 
@@ -58,10 +61,11 @@ def harden_app(app: Flask, settings: Settings) -> None:
     _refuse_twice(app)
     app.extensions[KEY] = settings
     scope.set_provider(_request_scope)
-    # Teardown functions run last registered first. Ours must run after the app's own, which may still
-    # commit or close what it kept in `g`: so it goes to the front of the list.
-    app.teardown_appcontext_funcs.insert(0, _end_request_scope)
-    app.after_request_funcs.setdefault(None, []).insert(0, _keep_for_stream)  # reversed as well: ours is last
+    # Both lists run last registered first, and ours must come after the app's own: its teardown may still
+    # commit or close what it kept in `g`.
+    app.teardown_appcontext_funcs.insert(0, _end_context)
+    app.after_request_funcs.setdefault(None, []).insert(0, _note_stream)
+    app.wsgi_app = RequestScopes(app.wsgi_app)  # type: ignore[method-assign]
     for error in (PoolTimeout, PoolTooBusy):
         app.register_error_handler(error, _say_unavailable)
     proxies = settings["HARDEN_PROXIES"]
@@ -92,20 +96,62 @@ def _request_scope() -> scope.Scope | None:
     current: scope.Scope | None = g.get("_harden_scope")
     if current is None:
         current = g._harden_scope = scope.Scope()
+        if _is_served():
+            request.environ[SCOPES].append(current)
+            g._harden_is_served = True
     return current
 
 
-def _keep_for_stream(response: Response) -> Response:
-    """Let a body that is sent bit by bit keep the request's leases: its cursor may be one of theirs."""
+def _is_served() -> bool:
+    """Tell whether this is a request that came in through `RequestScopes`."""
+    return has_request_context() and SCOPES in request.environ
+
+
+def _note_stream(response: Response) -> Response:
+    """Remember that the body is sent bit by bit: its cursor may belong to one of the request's leases."""
     has_body = request.method != "HEAD" and response.status_code not in (204, 304)
-    if response.is_streamed and has_body and not response.direct_passthrough:  # what the server will close
-        current: scope.Scope | None = g.pop("_harden_scope", None)
-        if current is not None:
-            response.call_on_close(current.end)
+    if _is_served() and response.is_streamed and has_body and not response.direct_passthrough:
+        request.environ[STREAMED] = True
     return response
 
 
-def _end_request_scope(_: BaseException | None) -> None:
+def _end_context(_: BaseException | None) -> None:
+    """Let go of what `g` holds; without a request around it, end the scope as well.
+
+    The last teardown function of all. Flask's contexts are cyclic garbage, so what hangs on `g` would stay
+    until the collector comes by, and its connections with it.
+    """
     current: scope.Scope | None = g.pop("_harden_scope", None)
-    if current is not None:
+    if current is None:
+        return
+    if g.pop("_harden_is_served", False):  # the request's own context is gone already
+        vars(g._get_current_object()).clear()
+    else:
         current.end()
+
+
+class RequestScopes:
+    """WSGI middleware that ends a request's leases once Flask has let go of it: what `g` held is let go too.
+
+    The leases of a streamed body end with the body.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        scopes: list[scope.Scope] = []
+        environ[SCOPES] = scopes
+        is_streamed = False
+        try:
+            body = self._app(environ, start_response)
+            is_streamed = environ.get(STREAMED, False)
+        finally:
+            if not is_streamed:
+                _end(scopes)
+        return ClosingIterator(body, [partial(_end, scopes)]) if is_streamed else body
+
+
+def _end(scopes: list[scope.Scope]) -> None:
+    for each in scopes:
+        each.end()

@@ -23,19 +23,18 @@ class _Here(threading.local):
         self.tasks: deque[Callable[[], object]] = deque()
 
 
-_here = _Here()
-
-
 class Guard:
     """A lock for `with`; a second one inside it, of any pool, is an error and not a deadlock."""
 
     __slots__ = ("_lock",)
+    # Of the class, for all guards; and not of the module, whose names are gone when the interpreter ends.
+    _here = _Here()
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        here = _here
+        here = self._here
         if here.inside:
             raise RuntimeError("a finalizer or signal handler used the pool while its own thread was inside it")
         here.inside = True  # before the lock: from here on finalizers must queue
@@ -46,21 +45,20 @@ class Guard:
             raise
 
     def __exit__(self, *_: object) -> None:
-        here = _here
+        here = self._here
         self._lock.release()
         here.inside = False
         while here.tasks:
             here.tasks.popleft()()
 
+    def is_inside(self) -> bool:
+        """Tell whether this thread is inside a guard."""
+        return self._here.inside
 
-def is_inside() -> bool:
-    """Tell whether this thread is inside a guard."""
-    return _here.inside
-
-
-def later(task: Callable[[], object]) -> None:
-    """Run a task at once, or, inside a guard, right after it."""
-    if _here.inside:
-        _here.tasks.append(task)
-    else:
-        task()
+    def later(self, task: Callable[[], object]) -> None:
+        """Run a task at once, or, inside a guard, right after it."""
+        here = self._here
+        if here.inside:
+            here.tasks.append(task)
+        else:
+            task()

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 from .connection import Record, site_text
-from .guard import later
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +85,13 @@ class Ledger:
             return time.monotonic() - record.since
         return 0.0
 
-    def report_leaks(self, after: float) -> None:
-        """Log each lease that is held for longer than `after` seconds, once."""
+    def report_leaks(self, after: float, later: Callable[[Callable[[], None]], None]) -> None:
+        """Log each lease that is held for longer than `after` seconds, once.
+
+        Args:
+            after: seconds.
+            later: called with what writes a line: a log may be slow, and may use the pool.
+        """
         now = time.monotonic()
         for record in self._leases:
             if now - record.since <= after:

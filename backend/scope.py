@@ -63,16 +63,18 @@ class Scope:
             if held is not self._shared and sys.getrefcount(held.lease) == ABANDONED and held.is_held():
                 _close(held.lease)
 
-    def end(self) -> int:
-        """Give back what the request still holds; returns how many leases that were."""
+    def end(self) -> None:
+        """Give back what the request left behind.
+
+        What somebody still refers to, a global or a thread that the request started, is his: taken away it
+        would fail him, or run in the next request's transaction. It is closed when he lets go, as ever.
+        """
         shared, self._shared = self.shared, None
         if shared is not None:
             shared.shared = False  # nobody is left to share it with
-        leftover = [held.lease for held in self._leases if held.is_held()]
+            _close(shared)
+        self.reclaim()
         self._leases = []
-        for lease in leftover:
-            _close(lease)
-        return len(leftover)
 
 
 def _close(lease: Any) -> None:

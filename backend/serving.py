@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask
+from psycopg2.extensions import cursor
+from werkzeug.wsgi import ClosingIterator
 
 from .app_loader import load_app
+from .connection import Leased
 from .database_helper import install, options_from
 from .dropin import installed
 from .endpoints import HealthEndpoints
 from .errors import AppLoadError, HardenError
-from .extension import KEY, harden_app
+from .extension import KEY, STREAMED, harden_app
 from .pool_options import PoolOptions
 from .settings import Settings, load
 
@@ -58,8 +61,9 @@ def harden(target: str, settings: Settings) -> Any:
         )
     if held:
         log.warning(
-            "the app keeps %d connection(s) that it opened while it was imported; requests share them, so "
-            "they are served one at a time per worker. Connect inside the request to lift this.", held
+            "the app keeps %d connection(s) that it opened while it was imported%s; requests share them, so "
+            "they are served one at a time per worker. Connect inside the request to lift this.",
+            held, _keepers(),
         )  # fmt: skip
     if not isinstance(app, Flask):
         return HealthEndpoints(OneAtATime(app) if held else app, settings["HARDEN_OPS_TOKEN"])
@@ -76,16 +80,38 @@ def held_since_import() -> int:
     return sum(pool.stats()["used"] for pool in list(drop_in.pools.values())) if drop_in else 0
 
 
+def _keepers() -> str:
+    """Return where in the app's modules such connections are kept, as far as globals show it."""
+    found = [
+        f"{module.__file__}: {name}"
+        for module in list(sys.modules.values())
+        if "site-packages" not in (getattr(module, "__file__", None) or "site-packages")
+        for name, value in list(vars(module).items())
+        if isinstance(getattr(value, "connection", value) if isinstance(value, cursor) else value, Leased)
+    ]
+    return f" ({', '.join(sorted(found)[:4])})" if found else ""
+
+
 class OneAtATime:
-    """WSGI middleware for apps whose requests share a connection: it lets one request in at a time."""
+    """WSGI middleware for apps whose requests share a connection: it lets one request in at a time.
+
+    A streamed body may read from that connection, so its request's turn lasts until it was sent.
+    """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
         self._turn = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with self._turn:
-            return self._app(environ, start_response)
+        self._turn.acquire()
+        is_streamed = False
+        try:
+            body = self._app(environ, start_response)
+            is_streamed = environ.get(STREAMED, False)
+        finally:
+            if not is_streamed:
+                self._turn.release()
+        return ClosingIterator(body, [self._turn.release]) if is_streamed else body
 
 
 def _shop() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 
 HEADER = "-- PostgreSQL database dump"
@@ -22,9 +23,10 @@ def roles_of_dump(file: Path) -> list[str]:
     """
     roles = {}
     with file.open(encoding="utf-8", errors="replace") as lines:
-        if HEADER not in {next(lines, "").rstrip() for _ in range(5)}:
+        head = [next(lines, "") for _ in range(5)]
+        if f"{HEADER}\n" not in head:
             return []
-        for line in lines:
+        for line in chain(head, lines):
             found = next(filter(None, (statement.fullmatch(line.rstrip()) for statement in STATEMENTS)), None)
             if found is not None and found["role"] not in EVERYWHERE:
                 roles[_unquoted(found["role"])] = None

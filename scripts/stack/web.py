@@ -14,6 +14,7 @@ from .ports import free_port, listening_socket
 from .runfolder import RunFolder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+ANSWER_SECONDS = 5.0  # that a server which is starting may keep one question waiting
 GUNICORN_RUNNER = Path(__file__).resolve().parent / "run_gunicorn.py"
 
 
@@ -45,7 +46,7 @@ class Web:
 
     def _answers(self) -> bool:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        client = http.client.HTTPConnection(host, self.port, timeout=5)
+        client = http.client.HTTPConnection(host, self.port, timeout=ANSWER_SECONDS)
         try:
             client.request("GET", self._path)
             client.getresponse().read()

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +32,8 @@ examples:
 """
 BOOT_SECONDS = 60.0
 DEFAULT_PORT = 8000
+MOST_WATCHED = 500
+NOT_WATCHED = (*interpreter.VENV_NAMES, "node_modules", "__pycache__")
 # Gunicorn's own variable would override what we say on its command line.
 NOT_PASSED = ("GUNICORN_CMD_ARGS",)
 
@@ -58,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
         raise argparse.ArgumentTypeError(f"{text!r} is no port (1 to 65535)")
     return int(text)
 
@@ -82,9 +86,10 @@ def run(options: argparse.Namespace) -> int:
         if database.is_embedded(options):
             environ = {name: value for name, value in environ.items() if not name.startswith("PG")}
         environ |= {**extra, "_HARDEN_KIT_PATH": interpreter.kit_path(python)}
-        web = stack.gunicorn(
-            environ, listener=listener, python=python, cwd=folder, options=["--reload"] if options.reload else []
-        )
+        more = []
+        if options.reload:
+            environ["_HARDEN_RELOAD"], more = "1", _reload(folder)
+        web = stack.gunicorn(environ, listener=listener, python=python, cwd=folder, options=more)
         _wait(web)
         settings = load(environ=environ)
         workers = settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))
@@ -125,6 +130,18 @@ def _environment(options: argparse.Namespace, target: str) -> dict[str, str]:
     return environ
 
 
+def _reload(folder: Path) -> list[str]:
+    """Return Gunicorn's options; it watches what was imported by itself, but not what failed to be."""
+    files = islice(_sources(folder), MOST_WATCHED)
+    return ["--reload", *(part for file in files for part in ("--reload-extra-file", file))]
+
+
+def _sources(folder: Path) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in NOT_WATCHED)
+        yield from (f"{place}/{name}" for name in sorted(files) if name.endswith(".py"))
+
+
 def _listener(options: argparse.Namespace, progress: Progress):  # type: ignore[no-untyped-def]
     if options.port is not None:
         return open_listener(options.host, options.port)
@@ -137,17 +154,20 @@ def _listener(options: argparse.Namespace, progress: Progress):  # type: ignore[
 
 
 def _wait(web: Web) -> None:
+    failure: CommandError | None = None
     try:
         web.wait_until_ready(BOOT_SECONDS)
     except CommandError as error:
-        said = re.findall(r"^harden: error: (.*)$", web.child.log.read_text(errors="replace"), re.MULTILINE)
+        failure = error
+    said = re.findall(r"^harden: error: (.*)$", web.child.log.read_text(errors="replace"), re.MULTILINE)
+    if failure is not None or said:
         if web.child.is_running() and not said:
             said = [
                 f"the app did not answer within {BOOT_SECONDS:g} s ({web.child.last_line()}); does its file start "
                 "something that never returns? Move that under if __name__ == '__main__'"
             ]
         web.child.stop(1)  # there is no request to wait for
-        raise CommandError(said[0] if said else str(error), error.log) from None
+        raise CommandError(said[0] if said else str(failure), web.child.log)
 
 
 def _follow(web: Web) -> int:

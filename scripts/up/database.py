@@ -88,7 +88,7 @@ def _explained(reason: str, dsn: str) -> str:
     hidden = re.sub(
         r'"[^"]*"', lambda quoted: '"***"' if any(piece in quoted[0] for piece in pieces) else quoted[0], reason
     )
-    return f"{hidden}; in a URL's password write @ as %40, / as %2F, : as %3A, ? as %3F, # as %23"
+    return f"{hidden}; in a URL's password write @ as %40 and / as %2F"
 
 
 def _embedded(

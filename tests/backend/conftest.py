@@ -10,6 +10,7 @@ import psycopg2
 import pytest
 
 from backend import PoolOptions, ThreadedConnectionPool
+from scripts.stack import Stack
 from scripts.stack.postgres import Cluster
 from tests.support.connects import Connects
 from tests.support.threads import Running
@@ -46,6 +47,22 @@ def connects(monkeypatch: pytest.MonkeyPatch) -> Connects:
     fake = Connects()
     monkeypatch.setattr(psycopg2, "_connect", fake)
     return fake
+
+
+@pytest.fixture(scope="session")
+def own_stack() -> Iterator[Stack]:
+    """Servers that these tests may stop without disturbing anybody."""
+    with Stack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def own(own_stack: Stack) -> Cluster:
+    """A cluster of their own, with the role and the database `app`."""
+    running = own_stack.postgres({"max_prepared_transactions": "4"})
+    running.create_role("app", "pass word")
+    running.create_database("app", "app")
+    return running
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "http": set(),
     "idle": set(),
     "importing": set(),
-    "ledger": {"connection", "guard"},
+    "ledger": {"connection"},
     "liveness": set(),
     "nested": {"errors"},
     "opener": {"connection", "liveness", "pool_options", "reset"},
@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "reset": set(),
     "scope": set(),
     "serving": {
-        "app_loader", "database_helper", "dropin", "endpoints", "errors", "extension", "pool_options", "settings", "shop",
+        "app_loader", "connection", "database_helper", "dropin", "endpoints", "errors", "extension", "pool_options", "settings", "shop",
     },
     "settings": {"errors"},
     "waitqueue": set(),

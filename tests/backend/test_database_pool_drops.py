@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,8 @@ from tests.support.sql import backend, query
 from tests.support.threads import DEADLINE, Running, waiting
 
 from .conftest import MakePool
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class TestDrops:
@@ -106,6 +111,18 @@ class TestDrops:
         del conn
         gc.collect()
         assert (pool.stats()["size"], pool.stats()["idle"], pool.stats()["dropped"]) == (1, 1, 0)
+
+
+class TestInterpreterExit:
+    def test_a_lease_held_at_exit_says_nothing(self, dsn: str) -> None:
+        """When the interpreter ends, modules lose their names before the last connection is collected."""
+        code = (
+            "import sys, psycopg2; from backend import ThreadedConnectionPool, install\n"
+            f"pool = ThreadedConnectionPool(1, 2, {dsn!r}); held = pool.getconn(); install()\n"
+            f"psycopg2.other = psycopg2.connect({dsn!r}); sys.held = pool.getconn()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 class TestFinalizers:

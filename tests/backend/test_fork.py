@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg2
 import pytest
@@ -191,7 +191,7 @@ class TestParent:
         assert in_child(lambda: conn.close()) is None
         assert backend(conn) == pid
 
-    @pytest.mark.parametrize("what", ["drain", "resize", "uninstall"])
+    @pytest.mark.parametrize("what", ["drain", "resize"])
     def test_a_child_that_no_hook_told_of_the_fork_closes_nothing(
         self, make_pool: MakePool, what: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -218,34 +218,36 @@ class TestParent:
     ) -> None:
         """The child holds a copy of each socket: unless it lets go, a killed parent's backends stay for ever."""
         before = backends()
-
-        def parent() -> int:
-            pool = make_pool(1, 2)
-            held, idle = pool.getconn(), pool.getconn()
-            pool.putconn(idle)
-            assert held
-            child = os.fork()
-            if not child:
-                time.sleep(30)
-                os._exit(0)
-            os.set_inheritable(0, True)
-            return child
-
         reader, writer = os.pipe()
-        pid = os.fork()
-        if not pid:
-            os.write(writer, str(parent()).encode())
-            signal.pause()
-        grandchild = int(os.read(reader, 20))
-        assert backends() == before + 2
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        parent = os.fork()
+        if not parent:
+            _hold_with_a_child(make_pool(1, 2), writer)
+        try:
+            child = int(os.read(reader, 20))
+            assert backends() == before + 2
+        finally:
+            os.kill(parent, signal.SIGKILL)
+            os.waitpid(parent, 0)
         try:
             until(lambda: backends() == before, "the killed parent's backends end")
         finally:
-            os.kill(grandchild, signal.SIGKILL)
+            os.kill(child, signal.SIGKILL)
             os.close(reader)
             os.close(writer)
+
+
+def _hold_with_a_child(pool: ThreadedConnectionPool, writer: int) -> NoReturn:
+    """Take one connection and leave one idle, fork a child that lives on, and wait for the end."""
+    try:
+        held, idle = pool.getconn(), pool.getconn()
+        pool.putconn(idle)
+        child = os.fork()
+        if child:
+            os.write(writer, str(child).encode())
+        time.sleep(30)
+        assert held
+    finally:
+        os._exit(1)
 
 
 class TestStaleUse:
@@ -260,7 +262,7 @@ class TestStaleUse:
             for attempt in (lambda: query(conn, "SELECT 'rows'"), lambda: cursor.execute("SELECT 1"), conn.commit):
                 try:
                     seen.append(f"no error: {attempt()}")
-                except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                except psycopg2.Error:
                     seen.append("error")
             return seen
 

@@ -24,22 +24,6 @@ Terminate = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def own_stack() -> Iterator[Stack]:
-    """Servers that may be stopped without disturbing anybody."""
-    with Stack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def own(own_stack: Stack) -> Cluster:
-    """A cluster of these tests' own."""
-    running = own_stack.postgres()
-    running.create_role("app", "pass word")
-    running.create_database("app", "app")
-    return running
-
-
-@pytest.fixture(scope="module")
 def own_bouncer(own_stack: Stack, own: Cluster) -> Bouncer:
     """PgBouncer in front of it."""
     running = own_stack.pgbouncer(own, ["app"], ["app"])

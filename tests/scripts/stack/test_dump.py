@@ -29,8 +29,8 @@ def _roles(tmp_path: Path, text: str) -> list[str]:
     ],
 )
 def test_a_role_is_found_where_pg_dump_names_it(tmp_path: Path, line: str, role: str) -> None:
-    assert role in _roles(tmp_path, f"{HEAD}{line}\n{line}\n")
-    assert len(_roles(tmp_path, f"{HEAD}{line}\n{line}\n")) <= 2
+    assert _roles(tmp_path, f"{HEAD}{line}\n") == [role]
+    assert _roles(tmp_path, f"{HEAD}{'-- comment' * 100}\n{line}\n{line}") == [role]
 
 
 @pytest.mark.parametrize(

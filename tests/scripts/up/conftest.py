@@ -47,7 +47,6 @@ def fails(state: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Fails]:
     before = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str | Path) -> str:
-        others = descendants(os.getpid())
         code = _code(["up", *map(str, arguments)])
         stdout, stderr = capfd.readouterr()
         assert code == 2, stderr
@@ -56,13 +55,21 @@ def fails(state: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Fails]:
         lines = stderr.splitlines()
         assert [line for line in lines if line.startswith("harden: error: ")] == lines[-1:]
         assert all(line.startswith("harden: ") for line in lines)
-        assert descendants(os.getpid()) <= others, "processes are left"
+        assert not [pid for pid in descendants(os.getpid()) if _belongs_to(pid, state)], "processes are left"
         assert not runs(state), "a run folder is left"
         return lines[-1].removeprefix("harden: error: ")
 
     yield run
     for name, handler in before.items():
         signal.signal(name, handler)
+
+
+def _belongs_to(pid: int, state: Path) -> bool:
+    place = Path(f"/proc/{pid}")
+    try:
+        return str(state).encode() in (place / "environ").read_bytes() + os.fsencode((place / "cwd").readlink())
+    except OSError:
+        return False  # it has just ended
 
 
 def _code(arguments: list[str]) -> int:
