@@ -109,13 +109,14 @@ def _is_served() -> bool:
 
 def _note_stream(response: Response) -> Response:
     """Remember that the body is sent bit by bit: its cursor may belong to one of the request's leases."""
-    has_body = request.method != "HEAD" and response.status_code not in (204, 304)
+    # Only what succeeded: werkzeug makes iterators of its own error pages as well.
+    has_body = request.method != "HEAD" and 200 <= response.status_code < 300 and response.status_code != 204
     if _is_served() and response.is_streamed and has_body and not response.direct_passthrough:
         request.environ[STREAMED] = True
     return response
 
 
-def _end_context(_: BaseException | None) -> None:
+def _end_context(error: BaseException | None) -> None:
     """Let go of what `g` holds; without a request around it, end the scope as well.
 
     The last teardown function of all. Flask's contexts are cyclic garbage, so what hangs on `g` would stay
@@ -125,6 +126,7 @@ def _end_context(_: BaseException | None) -> None:
     if current is None:
         return
     if g.pop("_harden_is_served", False):  # the request's own context is gone already
+        current.failure = error
         vars(g._get_current_object()).clear()
     else:
         current.end()
@@ -142,14 +144,17 @@ class RequestScopes:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         scopes: list[scope.Scope] = []
         environ[SCOPES] = scopes
-        is_streamed = False
         try:
             body = self._app(environ, start_response)
-            is_streamed = environ.get(STREAMED, False)
-        finally:
-            if not is_streamed:
-                _end(scopes)
-        return ClosingIterator(body, [partial(_end, scopes)]) if is_streamed else body
+        except BaseException:
+            for each in scopes:
+                each.failure = None  # it goes on; a debugger may want to see the frames
+            _end(scopes)
+            raise
+        if environ.get(STREAMED):
+            return ClosingIterator(body, [partial(_end, scopes)])
+        _end(scopes)
+        return body
 
 
 def _end(scopes: list[scope.Scope]) -> None:

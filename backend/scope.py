@@ -8,6 +8,7 @@ with `close()` and `lease_number`. If this is wrong, connections outlive their r
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -32,9 +33,14 @@ ABANDONED = sys.getrefcount(_probe.lease)  # what it says of a lease that nothin
 
 
 class Scope:
-    """What one request has leased; an object that meanwhile serves another request is none of ours."""
+    """What one request has leased; an object that meanwhile serves another request is none of ours.
+
+    Attributes:
+        failure: what the request failed with, once it was answered.
+    """
 
     def __init__(self) -> None:
+        self.failure: BaseException | None = None
         self._leases: list[_Held] = []
         self._shared: _Held | None = None
 
@@ -69,6 +75,12 @@ class Scope:
         What somebody still refers to, a global or a thread that the request started, is his: taken away it
         would fail him, or run in the next request's transaction. It is closed when he lets go, as ever.
         """
+        failure, self.failure = self.failure, None
+        while failure is not None:
+            # Flask's own frame and the error refer to each other: until the collector comes by, the locals of
+            # every view that failed would keep their connections.
+            traceback.clear_frames(failure.__traceback__)
+            failure = failure.__cause__ or failure.__context__
         shared, self._shared = self.shared, None
         if shared is not None:
             shared.shared = False  # nobody is left to share it with

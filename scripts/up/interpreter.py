@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import CommandError
+from .requirements import prepared
 
 VENV_NAMES = (".venv", "venv", "env")
 # In words that Python 2 understands as well; the version comes first, whatever happens then.
@@ -116,9 +117,24 @@ def _environment_for(requirements: Path, progress: Callable[[str], None]) -> str
             shutil.rmtree(folder, ignore_errors=True)
             _run_or_explain([sys.executable, "-m", "venv", str(folder)], f"cannot make {folder}")
             pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-            _run_or_explain([*pip, "-r", str(requirements)], f"pip could not install {requirements}")
+            file = _installable(requirements, text, folder, progress)
+            _run_or_explain([*pip, "-r", str(file)], f"pip could not install {requirements}")
             (folder / "complete").touch()
     return str(python)
+
+
+def _installable(requirements: Path, raw: bytes, folder: Path, progress: Callable[[str], None]) -> Path:
+    try:
+        changed = prepared(raw)
+    except ValueError as error:
+        raise CommandError(f"{requirements} is not a text file ({error}); check --requirements") from None
+    if changed is None:
+        return requirements
+    text, change = changed
+    progress(f"installing {change}")
+    copy = folder / "requirements.txt"
+    copy.write_text(text, encoding="utf-8")
+    return copy
 
 
 @contextmanager
@@ -139,5 +155,6 @@ def _run_or_explain(command: list[str], what: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
+        # Of pip's several lines the first names the package, the last one a page of its documentation.
         telling = [line for line in lines if "error" in line.lower()] or lines
-        raise CommandError(f"{what}: {telling[-1].strip()}")
+        raise CommandError(f"{what}: {telling[0].strip()}; correct the file, or give --python an environment of yours")

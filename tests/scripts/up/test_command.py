@@ -225,7 +225,7 @@ def test_a_changed_file_is_picked_up_and_a_broken_one_does_not_end_it(
         wait_until(lambda: "cannot be loaded" in _answer(url), "the word that it is broken")
         running.wait_for(r"^harden: error: .* failed to import: SyntaxError")
         part.write_text("WHO = 'three'")
-        wait_until(lambda: _answer(url) == "three", "the new answer")
+        wait_until(lambda: _answer(url) == "three", "the new answer", 30)
 
 
 def _answer(url: str) -> str:
