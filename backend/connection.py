@@ -216,6 +216,10 @@ class Shared(Returning):
         is_transaction, self._entered = self._entered or not self.autocommit, False
         try:
             return super().__exit__(*exc) if is_transaction else None
+        except psycopg2.Error:
+            if exc[0] is None:
+                raise
+            return None  # the error inside matters more than a rollback that failed; it goes on
         finally:
             self.close()
 

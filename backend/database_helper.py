@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from . import scope
 from .connection import Shared
@@ -130,8 +131,12 @@ def get_db_connection(autocommit: bool = False, timeout: float | None = None) ->
     if current is None:
         return _fresh(autocommit, timeout)
     conn = current.shared
-    if conn is None or (conn.closed and not conn._depth):
-        conn = _fresh(autocommit, timeout)  # the first, or the server has cut the last one off
+    if conn is not None and conn.closed and not conn._depth:  # the server has cut it off
+        conn.shared = False
+        conn.close()
+        conn = None
+    if conn is None:
+        conn = _fresh(autocommit, timeout)
         current.share(conn)
         return conn
     conn.shared = True
@@ -152,17 +157,33 @@ def transaction(timeout: float | None = None) -> Iterator[Any]:
     """Run a block in one transaction: committed at its end, rolled back on an exception.
 
     Inside another transaction of the same request it is a savepoint: its failure undoes its own work alone.
+    Inside a block of autocommit reads it is a transaction of its own.
 
     Args:
         timeout: seconds to wait for a connection; the pool's own when None.
     """
     conn = get_db_connection(timeout=timeout)
-    if conn._depth:
-        with _savepoint(conn):
-            yield conn
-        return
-    with conn:
+    if not conn._depth:
+        block = conn
+    elif conn._entered or conn.info.transaction_status != TRANSACTION_STATUS_IDLE:
+        block = _savepoint(conn)
+    else:
+        block = _alone(conn)
+    with block:
         yield conn
+
+
+@contextmanager
+def _alone(conn: Any) -> Iterator[None]:
+    """Run a block in a transaction of its own: what is around it are reads in autocommit, and stays that."""
+    depth, conn._depth = conn._depth, 0
+    try:
+        with conn:
+            yield
+    finally:
+        conn._depth = depth
+        if not conn.closed:
+            conn.autocommit = True
 
 
 @contextmanager

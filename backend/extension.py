@@ -116,7 +116,7 @@ def _note_stream(response: Response) -> Response:
     return response
 
 
-def _end_context(error: BaseException | None) -> None:
+def _end_context(_: BaseException | None) -> None:
     """Let go of what `g` holds; without a request around it, end the scope as well.
 
     The last teardown function of all. Flask's contexts are cyclic garbage, so what hangs on `g` would stay
@@ -126,7 +126,6 @@ def _end_context(error: BaseException | None) -> None:
     if current is None:
         return
     if g.pop("_harden_is_served", False):  # the request's own context is gone already
-        current.failure = error
         vars(g._get_current_object()).clear()
     else:
         current.end()
@@ -147,8 +146,6 @@ class RequestScopes:
         try:
             body = self._app(environ, start_response)
         except BaseException:
-            for each in scopes:
-                each.failure = None  # it goes on; a debugger may want to see the frames
             _end(scopes)
             raise
         if environ.get(STREAMED):

@@ -7,8 +7,8 @@ with `close()` and `lease_number`. If this is wrong, connections outlive their r
 
 from __future__ import annotations
 
+import gc
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -33,14 +33,9 @@ ABANDONED = sys.getrefcount(_probe.lease)  # what it says of a lease that nothin
 
 
 class Scope:
-    """What one request has leased; an object that meanwhile serves another request is none of ours.
-
-    Attributes:
-        failure: what the request failed with, once it was answered.
-    """
+    """What one request has leased; an object that meanwhile serves another request is none of ours."""
 
     def __init__(self) -> None:
-        self.failure: BaseException | None = None
         self._leases: list[_Held] = []
         self._shared: _Held | None = None
 
@@ -75,17 +70,16 @@ class Scope:
         What somebody still refers to, a global or a thread that the request started, is his: taken away it
         would fail him, or run in the next request's transaction. It is closed when he lets go, as ever.
         """
-        failure, self.failure = self.failure, None
-        while failure is not None:
-            # Flask's own frame and the error refer to each other: until the collector comes by, the locals of
-            # every view that failed would keep their connections.
-            traceback.clear_frames(failure.__traceback__)
-            failure = failure.__cause__ or failure.__context__
         shared, self._shared = self.shared, None
         if shared is not None:
             shared.shared = False  # nobody is left to share it with
             _close(shared)
         self.reclaim()
+        if any(held.is_held() for held in self._leases):
+            # An error, `abort(404)` too, and the frames it went through refer to each other. Until the collector
+            # came by, each view that failed would keep its connection, and a few in a row the whole pool.
+            gc.collect(1)
+            self.reclaim()
         self._leases = []
 
 

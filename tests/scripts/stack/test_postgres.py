@@ -17,7 +17,7 @@ from scripts.stack import Stack, postgres
 from scripts.stack.child import as_user, clean_environment, unprivileged_user
 from scripts.stack.postgres import Cluster
 
-HOSTILE = ("a b", "qu'ote", 'dou"ble', "per%cent", "semi;colon", "grün", "back\\slash", "a/b", "n" * 63, "$x{y}")
+HOSTILE = ("a b/qu'ote", 'dou"ble %41', "semi;colon\\ $x{y}", "grün?#", "n" * 63)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_statements_are_counted(cluster: Cluster, database: str) -> None:
 def test_names_and_passwords_of_any_characters_get_through_url_and_dsn(cluster: Cluster, name: str) -> None:
     password = name[::-1] + "@:/?#&=%20"
     cluster.create_role(name, password)
-    cluster.create_database(name, name, template="template1")
+    cluster.create_database(name, name)
     try:
         for place in (cluster.url(name, name), cluster.dsn(name, name)):
             with closing(psycopg2.connect(place)) as conn, conn.cursor() as cursor:

@@ -42,8 +42,7 @@ def test_without_an_environment_it_is_the_kits_own(tmp_path: Path) -> None:
     assert kit_path(sys.executable) == ""
 
 
-@pytest.mark.parametrize("name", [".venv", "venv", "env"])
-@pytest.mark.parametrize("folder", [".", "src", "src/shop"])
+@pytest.mark.parametrize(("name", "folder"), [(".venv", "."), ("venv", "src"), ("env", "src/shop")])
 def test_the_apps_own_environment_is_found_beside_it_or_above(tmp_path: Path, name: str, folder: str) -> None:
     python = _venv(tmp_path / name)
     (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -154,10 +153,9 @@ def test_requirements_that_cannot_be_installed_are_one_line_and_tried_again(
     file = tmp_path / "requirements.txt"
     file.write_text("--no-index\nno-such-package-of-mine==1.0\n")
     for _ in range(2):
-        assert fails(f"{make_app()}:app", "--requirements", file) == (
-            f"pip could not install {file}: "
-            "ERROR: No matching distribution found for no-such-package-of-mine==1.0"
-        )
+        line = fails(f"{make_app()}:app", "--requirements", file)
+        assert line.startswith(f"pip could not install {file}: ERROR: Could not find a version")
+        assert "no-such-package-of-mine==1.0" in line
     assert not list(cache.glob("venv-*/complete"))
 
 
