@@ -95,6 +95,8 @@ def _embedded(
     options: argparse.Namespace, stack: Stack, progress: Callable[[str], None]
 ) -> tuple[dict[str, str], str]:
     files = [Path(name) for name in options.schema or ()]
+    if options.pgbouncer != "off" and stack.binaries.pgbouncer is None:
+        raise CommandError("PgBouncer is not installed; leave --pgbouncer out, or apt-get install pgbouncer")
     cluster = stack.postgres()
     cluster.create_database(DATABASE, cluster.user)
     for file in files:
@@ -108,7 +110,6 @@ def _embedded(
     role = "app_pooled"
     cluster.create_role(role, superuser=True)  # the schema's objects belong to whoever the files say
     bouncer = stack.pgbouncer(cluster, [DATABASE], [role], pool_mode=options.pgbouncer)
-    if bouncer is None:
-        raise CommandError("PgBouncer is not installed; leave --pgbouncer out, or apt-get install pgbouncer")
+    assert bouncer is not None  # looked for above
     environ = _redirected(bouncer.url(DATABASE, role))
     return {**environ, "DB_PGBOUNCER": options.pgbouncer}, f"{line}, behind PgBouncer ({options.pgbouncer} mode)"

@@ -157,4 +157,6 @@ def _run_or_explain(command: list[str], what: str) -> None:
         lines = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()
         # Of pip's several lines the first names the package, the last one a page of its documentation.
         telling = [line for line in lines if "error" in line.lower()] or lines
-        raise CommandError(f"{what}: {telling[0].strip()}; correct the file, or give --python an environment of yours")
+        raise CommandError(
+            f"{what}: {telling[0].strip()}; correct the file, or give --python an environment of yours"
+        )

@@ -15,6 +15,8 @@ LINE = re.compile(r"^[ \t]*psycopg2(?:-binary)?(?![\w.-])[^\n]*$", re.MULTILINE 
 # Lines that lead to other files: those are found relative to the file, so it is left where and as it is.
 ELSEWHERE = re.compile(r"^[ \t]*(?:-r|-c|-e|--requirement|--constraint|--editable|\.|file:)", re.MULTILINE)
 
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
 
 def prepared(raw: bytes) -> tuple[str, str] | None:
     """Return the text to install and what was changed, in words; None to install the file as it is.
@@ -34,7 +36,7 @@ def prepared(raw: bytes) -> tuple[str, str] | None:
 
 
 def _decoded(raw: bytes) -> str:
-    for mark, encoding in ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")):
+    for mark, encoding in MARKS.items():
         if raw.startswith(mark):
             return raw.decode(encoding)
     return raw.decode("utf-8")

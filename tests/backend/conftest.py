@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -47,6 +49,16 @@ def connects(monkeypatch: pytest.MonkeyPatch) -> Connects:
     fake = Connects()
     monkeypatch.setattr(psycopg2, "_connect", fake)
     return fake
+
+
+@pytest.fixture
+def backends(backends: Callable[[], int]) -> Callable[[], int]:
+    """As everywhere, and what earlier tests left to the collector is gone before this one counts."""
+    gc.collect()
+    count = backends()
+    while count != (count := backends()):
+        time.sleep(0.02)
+    return backends
 
 
 @pytest.fixture(scope="session")

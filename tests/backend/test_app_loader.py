@@ -169,3 +169,100 @@ def test_error_names_the_app_s_own_line(write: Write) -> None:
     file = write("loader_top.py", "import loader_deep\nloader_deep.helper()\n")
     with pytest.raises(AppLoadError, match=r"loader_deep\.py:2"):
         load_app(f"{file}:app")
+
+
+@pytest.mark.parametrize(
+    "call", ["subprocess.run(['true'], check=True)", "asyncio.run(asyncio.sleep(0))", "tasks.run()"]
+)
+def test_other_things_that_run_are_no_server(write: Write, call: str) -> None:
+    """Taken for the server's start, they would have everything after them left out: blueprints, settings, all."""
+    source = "import asyncio, subprocess\nclass tasks: run = staticmethod(lambda: None)\n"
+    file = write("loader_runs.py", f"{source}{APP}log = []\n{call}\nlog.append('registered')\n")
+    load_app(f"{file}:app")
+    assert sys.modules["loader_runs"].log == ["registered"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "server = Flask(__name__)\nserver.run()\n",
+        "import flask\nserver = flask.Flask(__name__)\nserver.run()\n",
+        "def make_app(): return Flask(__name__)\nserver = make_app()\nserver.run()\n",
+        "server = app = Flask(__name__)\nif __name__ == '__main__':\n    print('starting')\n    server.run()\n",
+    ],
+)
+def test_a_server_is_known_by_what_made_it(write: Write, source: str) -> None:
+    file = write("loader_serves.py", f"from flask import Flask\nlog = []\n{source}log.append('closed')\n")
+    assert isinstance(load_app(f"{file}:server"), Flask)
+    assert sys.modules["loader_serves"].log == []
+
+
+def test_what_is_no_call_is_kept_after_the_run(write: Write) -> None:
+    source = APP + "app.run()\n@app.get('/late')\ndef late(): return 'late'\nTITLE = 'x'\n"
+    app = load_app(f"{write('loader_late.py', source)}:app")
+    assert app.test_client().get("/late").text == "late"
+    assert sys.modules["loader_late"].TITLE == "x"
+
+
+def test_run_works_again_after_the_import(write: Write) -> None:
+    before = Flask.run
+    load_app(f"{write('loader_restores.py', APP + 'app.run()')}:app")
+    assert Flask.run is before
+    with pytest.raises(AppLoadError):
+        load_app(f"{write('loader_fails.py', 'x')}:app")
+    assert Flask.run is before
+
+
+def test_a_factory_that_exits_is_one_line(write: Write) -> None:
+    file = write("loader_exits.py", "import sys\ndef create_app():\n    sys.exit('set SECRET_KEY first')\n")
+    with pytest.raises(AppLoadError, match=r"the factory called exit\('set SECRET_KEY first'\)"):
+        load_app(f"{file}:create_app()")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("{file}:create_app(", "has no 'create_app('"),
+        ("{file}:create_app(a b)", "is no plain call"),
+        ("{file}:box.create_app()", "is no plain call"),
+        ("{file}:create_app(1, 2)", "the factory failed: TypeError"),
+        ("{file}:missing()", "has no 'missing'"),
+        ("{file}:app.nothing", "has no 'app.nothing'"),
+    ],
+)
+def test_a_call_that_cannot_be_made_is_one_line(write: Write, target: str, said: str) -> None:
+    file = write("loader_calls.py", APP + "def create_app(title): return Flask(title)\nclass box: pass\n")
+    with pytest.raises(AppLoadError) as caught:
+        load_app(target.format(file=file))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_failed_import_can_be_tried_again(write: Write) -> None:
+    file = write("loader_again.py", "raise RuntimeError")
+    with pytest.raises(AppLoadError):
+        load_app(f"{file}:app")
+    file.write_text(APP)
+    assert isinstance(load_app(f"{file}:app"), Flask)
+
+
+def test_an_app_named_like_a_standard_module_is_loaded_from_its_file(write: Write) -> None:
+    import calendar
+
+    app = load_app(f"{write('calendar.py', APP)}:app")
+    assert isinstance(app, Flask)
+    assert sys.modules["calendar"] is calendar
+
+
+def test_a_missing_module_inside_a_package_is_named(write: Write) -> None:
+    write("loader_holes/__init__.py", "")
+    write("loader_holes/main.py", "from . import gone\n")
+    with pytest.raises(AppLoadError, match=r"gone"):
+        load_app("loader_holes.main:app")
+
+
+def test_nothing_is_written_beside_the_app(write: Write) -> None:
+    """Bytecode of the script without its last lines, found by `python app.py` later, would be a trap."""
+    file = write("loader_clean.py", APP + "app.run()\nprint('bye')\n")
+    load_app(f"{file}:app")
+    assert not list(file.parent.rglob("*.pyc"))

@@ -16,9 +16,11 @@ from flask import Flask, Response, g, stream_with_context
 from psycopg2 import connect as imported_before
 from psycopg2.extensions import connection, parse_dsn
 
-from backend import PoolOptions, SettingsError, dropin, install, uninstall
+from backend import PoolOptions, SettingsError, ThreadedConnectionPool, dropin, install, uninstall
+from backend.connection import Returning
 from backend.extension import harden_app
 from backend.settings import load
+from tests.support.threads import together
 
 Pools = Callable[[], list[dict[str, Any]]]
 
@@ -76,7 +78,8 @@ def test_distinct_parameters_have_distinct_pools(cluster: Any, dsn: str, pools: 
 
 
 def test_cursor_factory_is_this_call_s_alone(dsn: str) -> None:
-    with closing(psycopg2.connect(dsn, cursor_factory=psycopg2.extras.RealDictCursor)) as conn, conn.cursor() as cur:
+    by_name = psycopg2.extras.RealDictCursor
+    with closing(psycopg2.connect(dsn, cursor_factory=by_name)) as conn, conn.cursor() as cur:
         cur.execute("SELECT 1 AS x")
         assert cur.fetchone() == {"x": 1}
     with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cur:
@@ -128,7 +131,8 @@ def test_wrong_parameters_fail_as_they_do_without_us(dsn: str) -> None:
 def test_redirect_changes_where_and_keeps_the_rest(dsn: str) -> None:
     uninstall()
     install(redirect=dsn)
-    with closing(psycopg2.connect("host=nowhere.invalid dbname=x user=y password=z application_name=mine")) as conn:
+    elsewhere = "host=nowhere.invalid dbname=x user=y password=z application_name=mine"
+    with closing(psycopg2.connect(elsewhere)) as conn:
         parameters = conn.get_dsn_parameters()
     assert parameters["application_name"] == "mine"
     assert parameters["dbname"] == parse_dsn(dsn)["dbname"]
@@ -174,7 +178,8 @@ def test_what_one_user_set_does_not_reach_the_next(dsn: str) -> None:
     conn.close()
     with closing(psycopg2.connect(dsn)) as fresh, fresh.cursor() as cursor:
         cursor.execute(
-            "SELECT current_setting('search_path'), to_regclass('left_over'), current_setting('transaction_read_only'),"
+            "SELECT current_setting('search_path'), to_regclass('left_over'),"
+            " current_setting('transaction_read_only'),"
             " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())"
         )
         assert cursor.fetchone() == ('"$user", public', None, "off", 0)
@@ -284,3 +289,139 @@ def test_a_streamed_body_keeps_its_connection_until_it_was_sent(dsn: str, pools:
     while pools()[0]["used"] and time.monotonic() < deadline:
         time.sleep(0.01)
     assert pools()[0]["used"] == 0
+
+
+@pytest.mark.parametrize("dsn", ["no dsn at all", "host=127.0.0.1 nonsense=1", "postgresql://u:p%w@h/d", "port=x"])
+def test_a_malformed_dsn_raises_what_psycopg2_raises(dsn: str) -> None:
+    """Code that catches OperationalError must not meet a ProgrammingError because of us."""
+    raised = []
+    for again in (True, False):
+        with pytest.raises(psycopg2.Error) as caught:
+            psycopg2.connect(dsn)
+        raised.append((type(caught.value), str(caught.value)))
+        if again:
+            uninstall()
+    assert raised[0] == raised[1]
+
+
+def test_a_replication_connection_passes_through(cluster: Any, pools: Pools) -> None:
+    dsn = cluster.dsn("postgres")
+    physical = psycopg2.connect(dsn, connection_factory=psycopg2.extras.PhysicalReplicationConnection)
+    by_parameter = psycopg2.connect(dsn, replication="database")
+    assert not {type(physical), type(by_parameter)} & {Returning}
+    assert pools() == []
+    for conn in (physical, by_parameter):
+        conn.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["sqlalchemy.pool", "django.db.backends", "dbutils.pooled_db", "peewee", "playhouse.pool"]
+)
+def test_each_library_that_pools_by_itself_passes_through(dsn: str, pools: Pools, name: str) -> None:
+    module: dict[str, Any] = {"__name__": name, "connect": imported_before, "dsn": dsn}
+    exec("conn = connect(dsn)", module)
+    assert type(module["conn"]) is connection
+    module["conn"].close()
+    assert pools() == []
+
+
+def test_redirect_holds_for_pools_that_the_app_makes_itself(dsn: str) -> None:
+    uninstall()
+    install(redirect=dsn)
+    for kind in (psycopg2.pool.ThreadedConnectionPool, ThreadedConnectionPool):
+        pool = kind(1, 1, "host=nowhere.invalid user=y")
+        assert pool.getconn("key").info.dbname == parse_dsn(dsn)["dbname"]
+        pool.closeall()
+
+
+def test_redirect_has_the_last_word_on_where_and_who(dsn: str, pools: Pools) -> None:
+    uninstall()
+    install(redirect=dsn)
+    psycopg2.connect("host=one.invalid port=1 user=a password=b sslmode=require options='-c geqo=off'").close()
+    psycopg2.connect(host="two.invalid", dbname="c", user="d", options="-c geqo=off").close()
+    assert len(pools()) == 1
+
+
+def test_the_pool_that_makes_room_cuts_nobody_off(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller may have got hold of the pool the moment before it was dropped."""
+    monkeypatch.setattr(dropin, "MOST_POOLS", 2)
+    drop_in = dropin.installed()
+    assert drop_in is not None
+    psycopg2.connect(dsn, application_name="oldest").close()
+    (oldest,) = drop_in.pools.values()
+    for number in range(3):
+        psycopg2.connect(dsn, application_name=f"app{number}").close()
+    assert oldest not in drop_in.pools.values()
+    with closing(oldest.getconn()) as conn:
+        assert backend_of(conn)
+
+
+def test_pools_in_use_are_not_dropped_to_make_room(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dropin, "MOST_POOLS", 2)
+    held = [psycopg2.connect(dsn, application_name=f"app{number}") for number in range(4)]
+    assert all(backend_of(conn) for conn in held)
+    for conn in held:
+        conn.close()
+
+
+def test_a_pool_that_somebody_closed_is_replaced(dsn: str) -> None:
+    drop_in = dropin.installed()
+    assert drop_in is not None
+    psycopg2.connect(dsn).close()
+    (pool,) = drop_in.pools.values()
+    pool.closeall()
+    with closing(psycopg2.connect(dsn)) as conn:
+        assert backend_of(conn)
+
+
+def test_uninstall_lets_leases_go_on_and_closes_them_at_their_return(
+    dsn: str, backends: Callable[[], int]
+) -> None:
+    before = backends()
+    used, idle = psycopg2.connect(dsn), psycopg2.connect(dsn)
+    idle.close()
+    uninstall()
+    assert backends() == before + 1
+    assert backend_of(used)
+    used.close()
+    assert backends() == before
+
+
+def test_first_connects_from_many_threads_make_one_pool(dsn: str, pools: Pools) -> None:
+    def ask(_: int) -> int:
+        with closing(psycopg2.connect(dsn)) as conn:
+            return backend_of(conn)
+
+    assert len(set(together(8, ask))) <= 4
+    assert len(pools()) == 1
+
+
+def test_figures_name_the_database_and_no_secret(dsn: str, pools: Pools) -> None:
+    psycopg2.connect(dsn).close()
+    (figures,) = pools()
+    assert (figures["dbname"], figures["user"], figures["idle"]) == ("app", "app", 1)
+    assert parse_dsn(dsn)["password"] not in repr(figures)
+
+
+def test_close_and_once_more_in_finally_is_one_return(dsn: str, pools: Pools) -> None:
+    conn = psycopg2.connect(dsn)
+    try:
+        assert backend_of(conn)
+        conn.close()
+    finally:
+        conn.close()
+    assert (pools()[0]["idle"], pools()[0]["used"]) == (1, 0)
+
+
+def test_a_tracer_that_wraps_connect_goes_on_working(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    original = psycopg2.connect
+
+    def traced(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(psycopg2, "connect", traced)
+    with closing(psycopg2.connect(dsn)) as conn:
+        assert isinstance(conn, Returning)
+    assert calls

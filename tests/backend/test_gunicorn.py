@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,10 +27,10 @@ Start = Callable[..., Web]
 
 @pytest.fixture
 def gunicorn(url: str) -> Iterator[Start]:
-    """Starts Gunicorn with two workers on an app of tests/support/apps."""
+    """Starts Gunicorn with two workers on an app of tests/support/apps, and waits until both answer."""
     with Stack() as stack:
 
-        def start(app: str, **environ: str) -> Web:
+        def start(app: str, path: str, **environ: str) -> Web:
             web = stack.gunicorn(
                 {
                     "DATABASE_URL": url, "WORKERS": "2", "THREADS": "4", "HARDEN_APP": f"{APPS / app}:app",
@@ -36,23 +38,27 @@ def gunicorn(url: str) -> Iterator[Start]:
                 }
             )  # fmt: skip
             web.wait_until_ready()
+            seen: set[int] = set()
+            until(lambda: seen.add(ask_once(web, path)["pid"]) or len(seen) == 2, "both workers answer")
             return web
 
         yield start
 
 
+def ask_once(web: Web, path: str) -> dict[str, Any]:
+    client = HttpClient(web.url)
+    status, _, body = client.request("GET", path, headers={"Connection": "close"})
+    client.close()
+    assert status == 200, body
+    answer: dict[str, Any] = json.loads(body)
+    return answer
+
+
 def ask_often(web: Web, path: str, count: int, clients: int = 16) -> list[dict[str, Any]]:
-    """Send so many requests over so many connections, and return the answers in order."""
+    """Send so many requests, so many at a time and each on a connection of its own; return the answers."""
 
     def ask(numbers: range) -> list[dict[str, Any]]:
-        client = HttpClient(web.url)
-        answers = []
-        for number in numbers:
-            status, _, body = client.request("GET", path.format(number=number))
-            assert status == 200, body
-            answers.append({"number": number, **json.loads(body)})
-        client.close()
-        return answers
+        return [{"number": number, **ask_once(web, path.format(number=number))} for number in numbers]
 
     with ThreadPoolExecutor(clients) as pool:
         shares = list(pool.map(ask, [range(start, count, clients) for start in range(clients)]))
@@ -65,7 +71,7 @@ def test_two_hundred_requests_at_once_all_get_their_own_answer(
 ) -> None:
     """`--preload` with plain psycopg2 on an inherited connection: wrong rows, errors and time-outs."""
     before = backends()
-    web = gunicorn("whoami.py", HARDEN_PRELOAD=preload)
+    web = gunicorn("whoami.py", "/echo/1", HARDEN_PRELOAD=preload)
     answers = ask_often(web, "/echo/{number}", 200)
     assert all(answer["doubled"] == 2 * answer["number"] for answer in answers)
     owners: dict[int, set[int]] = {}
@@ -83,7 +89,7 @@ def test_two_hundred_requests_at_once_all_get_their_own_answer(
 def test_a_connection_kept_since_the_import_is_each_workers_own_and_its_requests_take_turns(
     gunicorn: Start,
 ) -> None:
-    web = gunicorn("keeps_one.py")
+    web = gunicorn("keeps_one.py", "/count")
     answers = ask_often(web, "/count", 60)
     assert {answer["rows"] for answer in answers} == {1}
     by_worker = {(answer["pid"], answer["backend"]) for answer in answers}
@@ -93,11 +99,8 @@ def test_a_connection_kept_since_the_import_is_each_workers_own_and_its_requests
 def test_a_killed_worker_is_replaced_and_its_backends_end(
     gunicorn: Start, cluster: Cluster, backends: Callable[[], int]
 ) -> None:
-    import os
-    import signal
-
     before = backends()
-    web = gunicorn("whoami.py", HARDEN_PRELOAD="1")
+    web = gunicorn("whoami.py", "/echo/1", HARDEN_PRELOAD="1")
     answers = ask_often(web, "/echo/{number}", 40)
     victim = answers[0]["pid"]
     dead = {answer["backend"] for answer in answers if answer["pid"] == victim}

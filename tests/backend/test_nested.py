@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend import NodeError, many, one
+from tests.support.threads import together
 
 TREE = one(
     "SELECT p.id, p.name, {children} FROM (VALUES (1, 'a'), (2, 'b')) p (id, name) WHERE p.id = %(id)s",
@@ -132,3 +133,42 @@ def test_random_trees_equal_a_plain_python_reference(conn: Any, parents: Any, ch
         {"id": i, "name": n, "kids": [{"text": t, "number": x} for p, t, x in children if p == i]}
         for i, n in parents
     ]
+
+
+def test_a_row_in_a_child_of_one_that_has_two_is_the_servers_error(conn: Any) -> None:
+    node = one("SELECT {child}", child=one("SELECT n FROM generate_series(1, 2) n"))
+    with pytest.raises(psycopg2.errors.CardinalityViolation):
+        node.json(conn)
+
+
+def test_parameters_reach_every_level_and_a_missing_one_is_named(conn: Any) -> None:
+    middle = many("SELECT %(b)s AS b, {deep}", deep=one("SELECT %(a)s AS c"))
+    node = one("SELECT %(a)s AS a, {child}", child=middle)
+    assert node.fetch(conn, a=1, b="x") == {"a": 1, "child": [{"b": "x", "deep": {"c": 1}}]}
+    with pytest.raises(KeyError, match="b"):
+        node.fetch(conn, a=1)
+
+
+def test_a_json_type_that_the_app_registered_does_not_parse_it(dsn: str) -> None:
+    with closing(psycopg2.connect(dsn)) as connection:
+        psycopg2.extras.register_default_json(connection, loads=lambda text: pytest.fail("parsed"))
+        assert one("SELECT 1 AS x").json(connection) == b'{"x":1}'
+
+
+def test_one_node_serves_many_threads(make_pool: Any) -> None:
+    pool = make_pool(1, 4)
+
+    def ask(number: int) -> Any:
+        with pool.connection() as connection:
+            return TREE.fetch(connection, id=1 + number % 2, count=number)
+
+    for number, answer in enumerate(together(8, ask)):
+        assert (answer["id"], len(answer["children"])) == (1 + number % 2, number)
+
+
+def test_children_may_have_any_name_that_is_an_identifier(conn: Any) -> None:
+    node = one(
+        "SELECT {conn}, {SELECT}, {template}",
+        conn=one("SELECT 1 AS x"), SELECT=one("SELECT 2 AS x"), template=many("SELECT 3 AS x"),
+    )  # fmt: skip
+    assert node.fetch(conn) == {"conn": {"x": 1}, "SELECT": {"x": 2}, "template": [{"x": 3}]}

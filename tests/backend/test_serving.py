@@ -138,10 +138,12 @@ class TestConnectionsKeptSinceTheImport:
         assert Running(lambda: app.test_client().get("/").text).result() == "1"
 
     def test_workers_forked_from_a_preloaded_app_must_not_share_it(self, serve: Serve) -> None:
-        with pytest.raises(AppLoadError, match=r"opens 1 connection\(s\) when it is imported.*unset HARDEN_PRELOAD"):
+        with pytest.raises(AppLoadError, match=r"opens 1 connection\(s\) when .* unset HARDEN_PRELOAD"):
             serve(KEEPS, HARDEN_PRELOAD="1")
 
-    def test_one_that_the_import_closed_again_is_none(self, serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def test_one_that_the_import_closed_again_is_none(
+        self, serve: Serve, caplog: pytest.LogCaptureFixture
+    ) -> None:
         serve(KEEPS.replace("conn = psycopg2.connect(DSN)", "psycopg2.connect(DSN).close(); conn = None"))
         assert "while it was imported" not in caplog.text
 
@@ -157,7 +159,11 @@ class TestOneLine:
         ],
     )
     def test_every_failure_is_one_line_and_gunicorns_own_exit_code(
-        self, environ: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        environ: dict[str, str],
+        said: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         for name in ("HARDEN_APP", "DATABASE_URL"):
             monkeypatch.delenv(name, raising=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from psycopg2.extensions import make_dsn
 
@@ -147,3 +148,104 @@ def test_any_text_is_a_value_or_one_clear_problem(name: str, value: str) -> None
 def test_missing_database_url_says_how_to_write_one() -> None:
     with pytest.raises(SettingsError, match="set it to postgresql://user:password@host:5432/dbname"):
         load(environ={}).require_database_url()
+
+
+@pytest.mark.parametrize("setting", [one for one in TABLE if one.low is not None], ids=lambda one: one.name)
+def test_bounds_are_inclusive_and_said_in_full(setting: Any) -> None:
+    assert setting.high is not None
+    for value in (setting.low, setting.high):
+        assert setting.parse(f"{value:.0f}") == value
+        if setting.name not in ("DB_POOL_MIN", "DB_POOL_MAX"):
+            assert load({setting.name: value}, environ={})[setting.name] == value
+    for value, said in ((setting.low - 1, "below"), (setting.high + 1, "above")):
+        with pytest.raises(SettingsError, match=rf"is {said} \d+(;|$)"):
+            load({setting.name: value}, environ={})
+
+
+@pytest.mark.parametrize("setting", TABLE, ids=lambda one: one.name)
+def test_each_row_is_complete_and_each_name_is_there_once(setting: Any) -> None:
+    assert BY_NAME[setting.name] is setting
+    assert (setting.low is None) == (setting.unit == "")
+    assert setting.text == setting.text.strip() and "\n" not in setting.text
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DB_STATEMENT_TIMEOUT", "DB_STATEMENT_TIMEOUT_MS"),
+        ("DB_PGBOUNCER_MODE", "DB_PGBOUNCER"),
+        ("HARDEN_APPS", "HARDEN_APP"),
+    ],
+)
+def test_other_names_that_are_nearly_ours_are_a_problem(name: str, meant: str) -> None:
+    assert problems(**{name: "1"}) == [f"{name} (environment) is not a setting; did you mean {meant}?"]
+
+
+def test_an_unknown_keyword_is_a_problem_whatever_it_looks_like() -> None:
+    """`Hardening(app, pool_max=5)`: a keyword can be meant for nobody but us."""
+    with pytest.raises(SettingsError) as caught:
+        load({"pool_max": 5, "db_pool_max": 5, "DB_POOL_MAX": 5}, environ={})
+    assert [problem.split(" ")[0] for problem in caught.value.problems] == ["db_pool_max", "pool_max"]
+
+
+def test_app_config_is_searched_for_names_of_ours_alone() -> None:
+    others = {"SECRET_KEY": b"x", "SQLALCHEMY_DATABASE_URI": "x", 7: "odd", "DB_HOST": "x"}
+    load(config=others, environ={})
+    with pytest.raises(SettingsError, match=r"DB_POOL_MXA \(app\.config\) is not .*did you mean DB_POOL_MAX"):
+        load(config={**others, "DB_POOL_MXA": 3}, environ={})
+
+
+def test_flask_debug_decides_only_when_nothing_else_does() -> None:
+    environ = {"FLASK_DEBUG": "true", "FLASK_ENV": "test"}
+    assert load(environ=environ).environment == "test"
+    assert load({"HARDEN_ENV": "production"}, environ=environ).environment == "production"
+    assert load(config={"HARDEN_ENV": "development"}, environ={}).environment == "development"
+    assert load(environ={"FLASK_ENV": "staging"}).environment == "production"
+    assert [one.split(" ")[0] for one in problems(HARDEN_ENV="staging")] == ["HARDEN_ENV='staging'"]
+
+
+def test_values_are_shown_in_one_short_line_but_secrets_never() -> None:
+    (problem,) = problems(DB_POOL_MAX="x" * 500 + "\n")
+    assert len(problem) < 150 and "\n" not in problem
+    (problem,) = problems(HARDEN_OPS_TOKEN="secret-word\x00")
+    assert problem == "HARDEN_OPS_TOKEN (environment) contains a NUL character"
+
+
+SECRET = "sEcReT"
+WORDS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), max_size=8)
+
+
+@given(before=WORDS, after=WORDS, pattern=st.sampled_from([
+    "postgresql://user:{}@host/db", "postgres://user:{}@[::1/db", "postgresql://user:{}@host:port:1/db?x=y",
+    "postgresql+psycopg2://user:{}@host/db", "mysql://user:{}@[host", "host=h password={}", "host=h password='{}'",
+    "user:{}@host", "{}", "password={} =", "postgresql://host/db?password={}&nonsense=1", "POSTGRES://u:{}@h",
+]))  # fmt: skip
+@example(before="", after="\u2100", pattern="mysql://user:{}@host/db")  # urlsplit's error quotes such a netloc
+@example(before="", after="", pattern="mysql://user:{}@[host")  # and cannot split this one
+def test_no_password_is_ever_repeated_whatever_the_dsn_looks_like(before: str, after: str, pattern: str) -> None:
+    for name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN"):
+        try:
+            settings = load({name: pattern.format(before + SECRET + after)}, environ={})
+        except SettingsError as error:
+            assert SECRET.lower() not in (str(error) + repr(error)).lower()
+            assert "\n" not in str(error)
+        else:
+            assert SECRET not in repr(settings)
+
+
+@given(password=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\x00"), min_size=1))
+def test_any_password_survives_a_url(password: str) -> None:
+    url = f"postgresql://user:{quote(password, safe='')}@localhost:5432/db"
+    parts = psycopg2.extensions.parse_dsn(load(environ={"DATABASE_URL": url}).require_database_url())
+    assert (parts["password"], parts["host"], parts["dbname"]) == (password, "localhost", "db")
+
+
+@given(number=st.integers() | st.floats(allow_nan=True) | st.text(max_size=12))
+def test_a_number_is_taken_whole_or_refused(number: Any) -> None:
+    """Nothing is clamped or rounded in silence."""
+    for name in ("DB_POOL_TIMEOUT", "THREADS"):
+        try:
+            value = load({name: number}, environ={})[name]
+        except SettingsError:
+            continue
+        assert value == float(str(number).strip())

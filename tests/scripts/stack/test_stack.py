@@ -46,15 +46,21 @@ def _talker(stack: Stack) -> Child:
     return child
 
 
-def test_a_block_that_ends_well_leaves_neither_process_nor_folder_nor_log(state: Path) -> None:
+def test_a_block_that_ends_well_leaves_neither_process_nor_folder_nor_log_and_disturbs_no_other(
+    cluster: Cluster, state: Path
+) -> None:
     with Stack() as stack:
-        stack.postgres()
+        other = stack.postgres()
+        assert other.port != cluster.port
+        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+            psycopg2.connect(cluster.dsn().replace(str(cluster.port), str(other.port))).close()
         started = {pid for pid in descendants(os.getpid()) if _is_of(stack.run.path, pid)}
         assert len(started) >= 6  # the server and its background processes
         assert runs(state) == [stack.run.path]
     assert not [pid for pid in started if not is_gone(pid)]
     assert not runs(state)
     assert not list(state.glob("failed-*"))
+    assert cluster.execute("SELECT 1") == [(1,)]
 
 
 def _is_of(run: Path, pid: int) -> bool:
@@ -116,27 +122,23 @@ def test_ctrl_c_stops_every_server_and_removes_the_folder(app: Path, state: Path
         assert running.lines[-1] == "harden: stopped"
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_a_signal_stops_the_server_and_removes_the_folder(
-    app: Path, state: Path, number: signal.Signals, code: int
+    app: Path, state: Path, number: signal.Signals
 ) -> None:
-    with harden("up", f"{app}:app", "--workers", "1", state=state) as running:
-        running.serving()
+    """Under nohup the terminal's farewell is no reason to end."""
+    nohup = number == signal.SIGTERM
+    with harden("up", f"{app}:app", "--workers", "1", state=state, nohup=nohup) as running:
+        url = running.serving()
         started = descendants(running.process.pid)
+        if nohup:
+            running.send(signal.SIGHUP)
+            assert get(url) == "hello"
         running.send(number)
-        assert running.ended() == code
+        assert running.ended() == 128 + number
         assert not [pid for pid in started if not is_gone(pid)]
         assert not list(state.glob("[rf]*"))
         assert not running.errors()
-
-
-def test_under_nohup_it_outlives_its_terminal(app: Path, state: Path) -> None:
-    with harden("up", f"{app}:app", "--workers", "1", state=state, nohup=True) as running:
-        url = running.serving()
-        running.send(signal.SIGHUP)
-        assert get(url) == "hello"
-        running.send(signal.SIGTERM)
-        assert running.ended() == 143
 
 
 def test_servers_end_with_a_harden_that_is_killed_and_the_next_run_removes_its_folder(
@@ -204,15 +206,6 @@ def test_a_run_that_is_interrupted_while_it_starts_leaves_no_server_and_no_share
     assert len(segments) == 1
     there = {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
     assert not segments & there
-
-
-def test_two_stacks_at_once_do_not_disturb_each_other(cluster: Cluster, state: Path) -> None:
-    with Stack() as second:
-        other = second.postgres()
-        assert other.port != cluster.port
-        with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
-            psycopg2.connect(cluster.dsn().replace(str(cluster.port), str(other.port))).close()
-    assert cluster.execute("SELECT 1") == [(1,)]
 
 
 def test_stacks_started_by_many_threads_at_once_get_a_folder_each(state: Path) -> None:

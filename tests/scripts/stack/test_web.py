@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from scripts.errors import CommandError
 from scripts.stack import Stack, web
 from scripts.stack.web import GUNICORN_RUNNER, open_listener
 
-from .running import descendants, get, is_gone, wait_until
+from .running import get
 from .test_stack import HELLO
 
 
@@ -77,19 +76,6 @@ def _refusing(thief: socket.socket, answers: object) -> object:
         return server.port != thief.getsockname()[1] and answers(server)  # type: ignore[operator]
 
     return skip
-
-
-def test_a_worker_that_is_killed_is_replaced_and_the_service_goes_on(state: Path, url: str) -> None:
-    with Stack() as stack:
-        server = stack.gunicorn({"DATABASE_URL": url, "WORKERS": "2", "THREADS": "2"})
-        server.wait_until_ready()
-        wait_until(lambda: len(descendants(server.child.pid)) == 2, "two workers")
-        before = descendants(server.child.pid)
-        victim = min(before)
-        os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: is_gone(victim) and len(descendants(server.child.pid) - before) == 1, "a new worker")
-        for _ in range(10):
-            assert "ok" in get(f"{server.url}/readyz")
 
 
 @pytest.fixture

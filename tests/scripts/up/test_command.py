@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
 import signal
 import socket
 import urllib.error
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from scripts.stack.postgres import Cluster
+from scripts.up import command, database
 
 from ..stack.running import clean_environ, get, harden, is_gone, runs, wait_until
 from .conftest import MakeApp
@@ -89,20 +90,20 @@ def _json(url: str) -> Any:
     return json.loads(get(url))
 
 
-@pytest.fixture
-def default_port_taken() -> Iterator[None]:
-    """Somebody listens on 8000: we do, where nobody else does already."""
-    with socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", 8000))
-            listener.listen()
-        except OSError:
-            pass
-        yield
+def test_a_default_port_in_use_is_said_and_another_one_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(command, "DEFAULT_PORT", taken)
+        options = argparse.Namespace(host="127.0.0.1", port=None)
+        with command._listener(options, said.append) as listener:  # type: ignore[arg-type]
+            port = listener.getsockname()[1]
+    assert port != taken
+    assert said == [f"port {taken} is in use; taking {port} instead"]
 
 
 def test_an_app_with_our_names_for_its_own_folders_is_served_from_any_folder(
-    state: Path, tmp_path: Path, default_port_taken: None
+    state: Path, tmp_path: Path
 ) -> None:
     """And GUNICORN_CMD_ARGS of the caller's shell does not reach our Gunicorn, WEB_CONCURRENCY does."""
     app = tmp_path / "app with space"
@@ -116,10 +117,7 @@ def test_an_app_with_our_names_for_its_own_folders_is_served_from_any_folder(
         url = running.serving()
         assert _json(url)["names"] == ["the app: backend", "the app: deploy", "the app: scripts"]
         assert _json(url)["file"] == "found"
-        text = "\n".join(running.lines)
-        assert "harden: port 8000 is in use; taking " in text
-        assert not url.endswith(":8000")
-        assert "(3 workers x 8 threads)" in running.wait_for("harden: serving")[0] or "(3 workers" in text
+        running.wait_for(r"harden: serving .* \(3 workers x 8 threads\)")
         victim = _json(url)["pid"]
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: is_gone(victim), "the end of a worker")
@@ -185,8 +183,6 @@ def test_every_connection_of_the_app_goes_to_the_dsn(
 def test_any_password_works_when_it_is_percent_encoded(
     state: Path, cluster: Cluster, password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scripts.up import database
-
     cluster.execute("DROP ROLE IF EXISTS with_password")
     cluster.create_role("with_password", password)
     database._check(cluster.url("postgres", "with_password"))

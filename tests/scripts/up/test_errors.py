@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import sys
@@ -65,12 +64,6 @@ def test_an_app_that_raises_on_import_is_reported_with_its_own_line(fails: Fails
     line = fails(f"{app}:app")
     assert f"failed to import: RuntimeError: several lines ({app}:5)" in line
     assert "RuntimeError" in _log(line).read_text()
-
-
-def test_a_syntax_error_is_reported_with_its_line(fails: Fails, make_app: MakeApp) -> None:
-    line = fails(f"{make_app('def broken(:')}:app")
-    assert "SyntaxError" in line
-    assert "line 4" in line
 
 
 def test_an_app_that_is_broken_from_the_start_ends_it_with_reload_as_well(
@@ -262,18 +255,3 @@ def test_a_state_folder_that_cannot_be_is_said(
     monkeypatch.setenv("HARDEN_STATE", "/proc/no/such")
     line = fails(f"{make_app()}:app")
     assert re.match(r"cannot write to /proc/no/such \(.*\); set HARDEN_STATE to a folder of yours$", line)
-
-
-def test_a_working_folder_that_was_removed_is_no_traceback(
-    fails: Fails, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = make_app("raise RuntimeError('reached')")
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    before = Path.cwd()
-    os.chdir(gone)
-    try:
-        gone.rmdir()
-        assert "reached" in fails(f"{app}:app", "--workers", "1")
-    finally:
-        os.chdir(before)

@@ -25,7 +25,9 @@ def test_driver_s_line_is_replaced_or_added_and_all_else_stays(text: str, expect
     assert DRIVER in changed[1]
 
 
-@pytest.mark.parametrize("text", [f"{DRIVER}\n", "-r base.txt\npsycopg2\n", "-e .\npsycopg2\n", "./wheels/x.whl\n"])
+@pytest.mark.parametrize(
+    "text", [f"{DRIVER}\n", "-r base.txt\npsycopg2\n", "-e .\npsycopg2\n", "./wheels/x.whl\n"]
+)
 def test_file_that_is_fine_or_leads_elsewhere_is_installed_as_it_is(text: str) -> None:
     assert prepared(text.encode()) is None
 

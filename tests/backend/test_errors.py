@@ -1,0 +1,80 @@
+"""The error tree: caught by clauses written for psycopg2, stable codes, and whole after pickling."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from typing import Any
+
+import psycopg2
+import psycopg2.pool
+import pytest
+
+from backend import errors
+from backend.errors import (
+    AppLoadError,
+    HardenError,
+    NodeError,
+    PoolClosed,
+    PoolTimeout,
+    PoolTooBusy,
+    SettingsError,
+)
+
+FIGURES = {"used": 2, "idle": 0, "waiting": 3, "maxconn": 2, "longest_lease": 1.25}
+EXAMPLES = [
+    SettingsError(["one", "two"]),
+    AppLoadError("no module 'x'"),
+    NodeError("{a} has no child"),
+    PoolTimeout("late", FIGURES),
+    PoolTooBusy("busy"),
+    PoolClosed("closed"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_pickling_keeps_the_text_and_the_data(error: Any) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+@pytest.mark.parametrize(
+    ("kind", "parents"),
+    [
+        (SettingsError, (ValueError,)),
+        (NodeError, (ValueError,)),
+        (PoolTimeout, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
+        (PoolTooBusy, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
+        (PoolClosed, (psycopg2.pool.PoolError, psycopg2.Error)),
+    ],
+)
+def test_existing_except_clauses_catch_them(kind: type[Exception], parents: tuple[type[Exception], ...]) -> None:
+    assert issubclass(kind, HardenError)
+    for parent in parents:
+        assert issubclass(kind, parent)
+
+
+def test_each_code_is_there_once_and_in_the_tree_at_the_top_of_the_module() -> None:
+    classes = [
+        kind
+        for name, kind in vars(errors).items()
+        if inspect.isclass(kind) and issubclass(kind, HardenError) and not name.startswith("_")
+    ]
+    assert len({kind.code for kind in classes}) == len(classes) == len(EXAMPLES) + 1
+    for kind in classes:
+        assert any(kind.__name__ in line and kind.code in line for line in (errors.__doc__ or "").splitlines())
+
+
+def test_an_exhausted_pool_says_what_happened_its_numbers_and_the_next_step() -> None:
+    error = PoolTimeout.now("no connection after 1.00 s", FIGURES)
+    assert str(error) == (
+        "no connection after 1.00 s (used=2 idle=0 waiting=3 max=2, longest lease 1.2 s); shorten the "
+        "transactions that hold connections, see /health/database/pool, or raise DB_POOL_MAX"
+    )
+    assert error.figures == FIGURES
+    assert error.figures is not FIGURES
+
+
+def test_settings_error_lists_every_problem() -> None:
+    error = SettingsError(["one", "two"])
+    assert (str(error), error.problems) == ("one; two", ["one", "two"])
