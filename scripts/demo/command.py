@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="short runs: under a minute in all")
     parser.add_argument("--users", type=_users, action="append", metavar="N",
                         help="measure N users too; repeatable (50 and 200 always are)")  # fmt: skip
-    parser.add_argument("--seconds", type=_seconds, metavar="S", help="length of each run (default: 8; 2 with --quick)")
+    parser.add_argument("--seconds", type=_seconds, metavar="S",
+                        help="length of each run (default: 8; 2 with --quick)")  # fmt: skip
     parser.add_argument("--appointments", type=_appointments, default=20, metavar="N",
                         help="appointments of the measured customers (default: %(default)s)")  # fmt: skip
     parser.add_argument("--size", choices=("small", "medium", "large"), default="small",

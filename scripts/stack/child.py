@@ -148,14 +148,20 @@ class Child:
 
     def stop(self, seconds: float = 10.0) -> None:
         """Ask it to end, then make it, with everything it started."""
+        deadline = time.monotonic() + seconds
         if self.is_running():
             self.process.send_signal(self._stop_signal)
+        while self.is_running() and time.monotonic() < deadline:
             try:
-                self.process.wait(seconds)
+                self.process.wait(min(1.0, seconds))
             except subprocess.TimeoutExpired:
-                pass
+                # A worker that Gunicorn was just forking has missed the word, and would be waited for in vain.
+                self._tell_all(self._stop_signal)
+        self._tell_all(signal.SIGKILL)  # stragglers of its session; often nobody
+        self.process.wait()
+
+    def _tell_all(self, number: signal.Signals) -> None:
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)  # stragglers of its session; often nobody
+            os.killpg(self.process.pid, number)
         except (ProcessLookupError, PermissionError):
             pass
-        self.process.wait()

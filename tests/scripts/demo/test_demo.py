@@ -22,7 +22,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str,
     """The JSON, the page and the table of one short demo."""
     folder = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
-        [HARDEN, "demo", "--quick", "--seconds", "0.5", "--json", folder / "out.json", "--html", folder / "out.html"],
+        [HARDEN, "demo", "--seconds", "0.5", "--json", folder / "out.json", "--html", folder / "out.html"],
         capture_output=True, text=True, cwd=folder, timeout=110,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
