@@ -17,7 +17,7 @@ from backend import HardenError, PoolClosed, PoolTimeout, PoolTooBusy
 from backend.waitqueue import Waiter
 from tests.support.connects import Connects
 from tests.support.sql import query
-from tests.support.threads import DEADLINE, Running, until, waiting
+from tests.support.threads import DEADLINE, Running, together, until, waiting
 
 from .conftest import MakePool
 
@@ -66,18 +66,18 @@ class TestOrder:
     def test_all_threads_are_served_alike(self, make_pool: MakePool) -> None:
         """16 threads on 2 connections: with barging a few of them get nearly everything."""
         pool = make_pool(2, 2)
-        stop = time.monotonic() + 0.5
+        for conn in [pool.getconn(), pool.getconn()]:
+            pool.putconn(conn)
         counts = [0] * 16
 
         def work(number: int) -> None:
-            while time.monotonic() < stop:
+            while sum(counts) < 16 * 40:
                 conn = pool.getconn()
                 query(conn, "SELECT 1")
                 counts[number] += 1
                 pool.putconn(conn)
 
-        for thread in [Running(work, number) for number in range(16)]:
-            thread.join()
+        together(16, work)
         fairness = sum(counts) ** 2 / (len(counts) * sum(count * count for count in counts))
         assert fairness > 0.9, counts
 
