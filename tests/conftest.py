@@ -25,7 +25,7 @@ from scripts.stack.bouncer import Bouncer  # noqa: E402
 from scripts.stack.postgres import Cluster  # noqa: E402
 
 ROLE = "app"
-HANG_AFTER = 120  # seconds; then every thread's stack is printed and the run ends
+HANG_AFTER = 400  # seconds; then every thread's stack is printed and the run ends
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str,
     folder = tmp_path_factory.mktemp("demo")
     done = subprocess.run(
         [HARDEN, "demo", "--seconds", "0.5", "--json", folder / "out.json", "--html", folder / "out.html"],
-        capture_output=True, text=True, cwd=folder, timeout=110,
+        capture_output=True, text=True, cwd=folder, timeout=380,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads((folder / "out.json").read_text()), (folder / "out.html").read_text(), done.stdout
