@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,9 @@ def test_a_target_is_a_place_and_a_name(target: str, parts: tuple[str, str]) -> 
     assert split_target(target) == parts
 
 
-def test_imports_of_a_module_start_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_of_a_module_start_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert app_folder("package.module:app") == app_folder("module") == tmp_path
 
@@ -81,7 +84,9 @@ def view():
 
 
 @pytest.mark.parametrize("file", ["app.py", "wsgi.py"])
-def test_an_app_with_its_own_backend_package_and_its_own_wsgi_is_served(tmp_path: Path, file: str, url: str) -> None:
+def test_an_app_with_its_own_backend_package_and_its_own_wsgi_is_served(
+    tmp_path: Path, file: str, url: str
+) -> None:
     (tmp_path / "backend").mkdir()
     (tmp_path / "backend" / "__init__.py").touch()
     (tmp_path / "backend" / "orders.py").write_text("NAME = 'mine'\n")
@@ -99,8 +104,6 @@ def test_an_app_without_one_gets_the_runtime_under_its_own_name(tmp_path: Path, 
 
 def test_a_vendored_copy_of_the_kit_in_the_app_and_ours_leave_each_other_alone(tmp_path: Path, url: str) -> None:
     """`harden up` on an app that has adopted the kit: two copies in one process."""
-    import shutil
-
     shutil.copytree(ROOT / "backend", tmp_path / "backend", ignore=shutil.ignore_patterns("shop", "__pycache__"))
     (tmp_path / "app.py").write_text(
         "from flask import Flask\nfrom backend import Hardening, get_db_connection, get_pool\n"
