@@ -18,6 +18,7 @@ import importlib.util
 import inspect
 import logging
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ from .importing import app_folder, import_root, split_target
 
 log = logging.getLogger(__name__)
 FACTORIES = ("create_app", "make_app")
+STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 
 
 def load_app(target: str) -> Any:
@@ -243,10 +245,10 @@ def _where(error: BaseException) -> str:
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         ours = Path(name).parent == Path(__file__).parent
-        if not ours and not name.startswith("<") and "site-packages" not in name:
-            place, library = f" ({name}:{trace.tb_lineno})", ""
-        elif "site-packages" in name:
+        if "site-packages" in name:
             library = f" in {name.rpartition('site-packages/')[2].partition('/')[0].removesuffix('.py')}"
+        elif not ours and not name.startswith(("<", STANDARD_LIBRARY)):
+            place, library = f" ({name}:{trace.tb_lineno})", ""
         trace = trace.tb_next
     kind = f"{type(error).__name__}{library}"
     return f"{kind}: {text}{place}" if text else f"{kind}{place}"

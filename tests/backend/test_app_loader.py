@@ -266,3 +266,9 @@ def test_nothing_is_written_beside_the_app(write: Write) -> None:
     file = write("loader_clean.py", APP + "app.run()\nprint('bye')\n")
     load_app(f"{file}:app")
     assert not list(file.parent.rglob("*.pyc"))
+
+
+def test_error_inside_the_standard_library_names_the_app_s_line(write: Write) -> None:
+    file = write("loader_json.py", "import json\njson.loads('')\n")
+    with pytest.raises(AppLoadError, match=r"JSONDecodeError: .* \(\S*loader_json\.py:2\)"):
+        load_app(f"{file}:app")

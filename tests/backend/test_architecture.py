@@ -158,8 +158,8 @@ def _closure(*distributions: str) -> set[str]:
         found.add(name)
         needs = [Requirement(text) for text in metadata.requires(name) or ()]
         todo += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
-    brought = metadata.packages_distributions().items()
-    return {module for module, owners in brought if {canonicalize_name(owner) for owner in owners} & found}
+    files = [file for name in found for file in metadata.files(name) or ()]
+    return {file.parts[0].removesuffix(".py") for file in files if file.suffix in (".py", ".so")}
 
 
 def test_a_copy_under_another_name_serves_a_request_with_flask_and_psycopg2_alone(

@@ -61,7 +61,7 @@ def test_hardened_side_stays_within_the_pooler_s_connections(demo: tuple[dict[st
 def test_page_and_table_show_every_route(demo: tuple[dict[str, Any], str, str]) -> None:
     for route in ("profile", "verify", "appointments"):
         assert route in demo[1] and route in demo[2]
-    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!data:|#)""", demo[1])  # no outside assets
+    assert not re.findall(r"""(?:src|href|url)\s*[=(](?!\s*["']?(?:data:|#)).{20}""", demo[1])  # no outside assets
 
 
 @pytest.mark.parametrize(

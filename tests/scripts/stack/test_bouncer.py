@@ -34,7 +34,7 @@ def _start(stack: Stack, cluster: Cluster, database: str, **options: str) -> Bou
 
 
 def _select(url: str, statement: str) -> object:
-    with closing(psycopg2.connect(url)) as conn, conn.cursor() as cursor:
+    with closing(psycopg2.connect(url, connect_timeout=30)) as conn, conn.cursor() as cursor:
         cursor.execute(statement)
         return cursor.fetchone()
 
