@@ -1,7 +1,7 @@
 """The runtime: what runs inside a Flask + psycopg2 app in production. Copy this folder, under any name."""
 
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
-from .database_pool import ThreadedConnectionPool
+from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
     AppLoadError,
     HardenError,
@@ -9,6 +9,7 @@ from .errors import (
     PoolClosed,
     PoolTimeout,
     PoolTooBusy,
+    SessionStateError,
     SettingsError,
 )
 from .extension import Hardening
@@ -24,7 +25,9 @@ __all__ = [
     "PoolOptions",
     "PoolTimeout",
     "PoolTooBusy",
+    "SessionStateError",
     "SettingsError",
+    "SimpleConnectionPool",
     "ThreadedConnectionPool",
     "close_pool",
     "get_db_connection",

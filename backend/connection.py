@@ -10,71 +10,27 @@ with the caller's own factory. Three kinds:
 
 After the lease went back, every use answers "connection already closed", as a closed connection would; also
 when the object was leased again in the meantime, to another thread. Its cursors are closed.
-Must not import the pool. If a guard here is missing, one caller's late call lands in another's transaction.
+What may leave something behind is noted in the record as it happens, so that a lease that did nothing costs
+nothing to clean. Must not import the pool. If a guard here is missing, one caller's late call lands in
+another's transaction.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import os
-import select
-import threading
-import time
 import weakref
-from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection
 
-Site = list[tuple[Any, int]]
+from .record import Record
+from .site import app_line, thread_name
 
-
-class Record:
-    """What the pool knows of one physical connection. Touched by its holder alone, or under the pool's lock.
-
-    Attributes:
-        pid: the process that opened it; a child of that process must not use it.
-        born, expires, returned: monotonic seconds: opened, due to be replaced, last given back.
-        verified: monotonic seconds at which the server was last known to answer.
-        leased: whether somebody holds it.
-        number: how often it was leased so far; tells one lease of the same object from the next.
-        thread, since, site: the holder's thread, when it took it, and from where.
-        key: the caller's key of `getconn(key)`.
-        givers: threads that gave this object back by `close()` and may still refer to it; a second one of
-            theirs must not end the lease of whoever holds it now.
-        cursors: weak references to the cursors of the lease.
-    """
-
-    __slots__ = (
-        "__weakref__", "baseline", "born", "cursors", "expires", "give_back", "givers", "key", "leak_reported",
-        "leased", "number", "pid", "poller", "ref", "returned", "since", "site", "thread", "verified",
-    )  # fmt: skip
-
-    def __init__(self, give_back: Callable[[Any], None], expires: float) -> None:
-        self.pid = os.getpid()
-        self.born = self.returned = self.verified = time.monotonic()
-        self.expires = expires
-        self.give_back = give_back
-        self.leased = False
-        self.number = 0
-        self.key: Any = None
-        self.thread = 0
-        self.since = 0.0
-        self.site: Site = []
-        self.leak_reported = False
-        self.poller: select.poll | None = None
-        self.baseline: tuple[Any, ...] = ()
-        self.ref: weakref.ref[Any] | None = None
-        self.givers: set[int] = set()
-        self.cursors: list[weakref.ref[Any]] = []
-
-    def is_held(self) -> bool:
-        """Tell whether the caller may use the connection: it is leased, and not to somebody after him."""
-        if not self.givers or not self.leased:
-            return self.leased
-        me = threading.get_ident()
-        return me == self.thread or me not in self.givers
+log = logging.getLogger(__name__)
 
 
 class Leased(connection):
@@ -82,10 +38,10 @@ class Leased(connection):
 
     _record: Record | None = None
 
-    def _usable(self) -> None:
+    def _usable(self) -> Record | None:
         record = self._record
-        if record is None or record.is_held():
-            return
+        if record is None or (record.leased and not record.givers) or record.is_held():
+            return record
         raise psycopg2.InterfaceError("connection already closed")
 
     @property
@@ -110,47 +66,86 @@ class Leased(connection):
         connection.close(self)
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
-        self._usable()
-        cursor = super().cursor(*args, **kwargs)
-        if self._record is not None:
-            _remember(self._record.cursors, cursor)
+        record = self._usable()
+        if record is None:
+            return super().cursor(*args, **kwargs)
+        record.touched = True
+        if record.thread != get_ident():
+            _note_user(record)
+        if record.watch is None:
+            cursor = super().cursor(*args, **kwargs)
+        else:
+            cursor = record.watch(self, super().cursor, *args, **kwargs)
+        _remember(record.cursors, cursor)
         return cursor
 
+    def commit(self) -> None:
+        record = self._usable()
+        if record is not None:
+            record.touched = True
+        super().commit()
+
+    def rollback(self) -> None:
+        record = self._usable()
+        if record is not None:
+            record.touched = True
+        super().rollback()
+
     def __enter__(self) -> Any:
-        self._usable()
+        record = self._usable()
+        if record is not None:
+            record.touched = True
         return super().__enter__()
 
 
-def _guarded(name: str) -> Any:
+def _guarded(name: str, *, alters: bool) -> Any:
     original = getattr(connection, name)
 
     @functools.wraps(original)
     def method(self: Leased, *args: Any, **kwargs: Any) -> Any:
-        self._usable()
+        record = self._usable()
+        if record is not None:
+            record.touched = True
+            record.altered |= alters
         return getattr(super(Leased, self), name)(*args, **kwargs)
 
     return method
 
 
-for _name in (
-    "commit", "rollback", "cancel", "reset", "set_session", "set_isolation_level", "set_client_encoding",
-    "lobject", "xid", "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover",
-):  # fmt: skip
-    setattr(Leased, _name, _guarded(_name))
+for _name in ("cancel", "lobject", "xid", *(f"tpc_{_part}" for _part in (
+    "begin", "prepare", "commit", "rollback", "recover",
+))):  # fmt: skip
+    setattr(Leased, _name, _guarded(_name, alters=False))
+for _name in ("reset", "set_session", "set_isolation_level", "set_client_encoding"):
+    setattr(Leased, _name, _guarded(_name, alters=True))
 
 
 def _guarded_attribute(name: str) -> property:
     original = getattr(connection, name)
 
     def assign(self: Leased, value: Any) -> None:
-        self._usable()
+        record = self._usable()
+        if record is not None:
+            record.touched = record.altered = True
         original.__set__(self, value)
 
     return property(original.__get__, assign, doc=original.__doc__)
 
 
-for _name in ("autocommit", "isolation_level", "readonly", "deferrable"):
+for _name in ("autocommit", "isolation_level", "readonly", "deferrable", "cursor_factory", "notices", "notifies"):
     setattr(Leased, _name, _guarded_attribute(_name))
+
+
+def _note_user(record: Record) -> None:
+    """Remember another thread that uses this lease; say so once when it is more than a hand-over."""
+    users = record.users = record.users or set()
+    users.add(get_ident())
+    if len(users) == 2:  # the taker, and two more
+        log.warning(
+            "one connection, taken by %s, is used by several threads, now at %s: their statements share one "
+            "transaction; take a connection in each thread instead",
+            thread_name(record.thread), app_line(),
+        )  # fmt: skip
 
 
 def _remember(cursors: list[weakref.ref[Any]], cursor: Any) -> None:
@@ -159,12 +154,12 @@ def _remember(cursors: list[weakref.ref[Any]], cursor: Any) -> None:
     cursors.append(weakref.ref(cursor))
 
 
-def close_cursors(conn: Any) -> None:
+def close_cursors(record: Record) -> None:
     """Close the lease's cursors, so that none executes in the next lease. Costs no round trip.
 
     Named ones are left: they end with their transaction, and psycopg2 itself then refuses to use them.
     """
-    cursors: list[weakref.ref[Any]] = conn._record.cursors
+    cursors = record.cursors
     while cursors:
         cursor = cursors.pop()()
         if cursor is not None and cursor.name is None:
@@ -179,7 +174,7 @@ class Returning(Leased):
         record = self._record
         if record is None:
             super().close()
-        elif record.is_held() and record.pid == os.getpid():
+        elif record.give_back is not None and record.is_held() and record.pid == os.getpid():
             record.give_back(self)
 
 
@@ -187,7 +182,8 @@ class Shared(Returning):
     """One lease for a whole request: helpers that ask again get this very object.
 
     `shared` is set when a second caller got it: from then on nobody's `close()` may end the lease of the
-    others, and it goes back when the request ends. Nested `with` blocks are one transaction.
+    others, and it goes back when the request ends. Nested `with` blocks are one transaction. These
+    attributes end with the lease, as all that a lease sets.
     """
 
     _depth = 0
@@ -249,36 +245,3 @@ def leased_class(kind: type[Leased], factory: type[connection] | None) -> type[L
         composed = type(name, (kind, factory), {"__module__": factory.__module__})
         _composed[kind, factory] = composed
     return composed
-
-
-def current_site(depth: int) -> Site:
-    """Return up to eight frames above `depth` as (code, line) pairs: ten times cheaper than a stack text."""
-    import sys
-
-    frame = sys._getframe(depth)
-    site: Site = []
-    while frame is not None and len(site) < 8:
-        site.append((frame.f_code, frame.f_lineno))
-        frame = frame.f_back  # type: ignore[assignment]
-    return site
-
-
-def site_text(site: Site) -> str:
-    """Return the site as one line, the innermost call first."""
-    return " < ".join(f"{code.co_filename}:{line} in {code.co_name}" for code, line in site)
-
-
-def take(conn: Any, key: Any, site: Site) -> None:
-    """Mark the connection as held by this thread, from now on."""
-    record: Record = conn._record
-    record.leased = True
-    record.number += 1
-    record.leak_reported = False
-    record.key = key
-    record.thread = threading.get_ident()
-    record.since = time.monotonic()
-    record.site = site
-    if isinstance(conn, Shared):
-        conn.shared = False
-        conn._depth = 0
-        conn._entered = False

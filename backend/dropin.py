@@ -93,9 +93,7 @@ class DropIn:
             pool = self.pools.get(key)
             if pool is None or pool.closed:
                 self._make_room()
-                pool = ReturningPool(
-                    *self._sizes, dsn, connection_factory=factory, pool_options=self._options
-                )
+                pool = ReturningPool(*self._sizes, dsn, connection_factory=factory, pool_options=self._options)
                 self.pools[key] = pool
         return pool
 

@@ -4,6 +4,7 @@ HardenError                    H000  base; never raised itself
 ├── SettingsError (ValueError) H101  settings that cannot work, all of them listed
 ├── AppLoadError               H201  the app named by HARDEN_APP cannot be served
 ├── NodeError (ValueError)     H301  a nested query that is not well formed
+├── SessionStateError          H404  a statement would change a session that others share (NotSupportedError)
 └── (with psycopg2.pool.PoolError)
     ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
     ├── PoolTooBusy            H402  `max_waiting` callers wait already (also an OperationalError)
@@ -57,28 +58,45 @@ class NodeError(HardenError, ValueError):
     code = "H301"
 
 
+class SessionStateError(HardenError, psycopg2.NotSupportedError):
+    """A statement would change its session, which PgBouncer's transaction mode shares with other clients.
+
+    Attributes:
+        what: what would have been changed.
+        where: the line of the app that sent it.
+    """
+
+    code = "H404"
+
+    def __init__(self, message: str, what: str = "", where: str = "") -> None:
+        super().__init__(message)
+        self.what, self.where = what, where
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.what, self.where)
+
+
 class _PoolFigures(HardenError, psycopg2.pool.PoolError):
     """A pool error with the pool's figures at that moment.
 
     Attributes:
         figures: the pool's `stats()` when it happened; empty when it was not asked.
+        holders: who held a connection then: dicts with `thread`, `seconds`, `state`, `taken_at`, `now_at`, the
+            longest lease first.
     """
 
-    figures: dict[str, Any]
-
-    def __init__(self, message: str, figures: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        figures: dict[str, Any] | None = None,
+        holders: list[dict[str, Any]] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.figures = dict(figures or {})
+        self.figures: dict[str, Any] = dict(figures or {})
+        self.holders: list[dict[str, Any]] = list(holders or [])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.figures)
-
-    @classmethod
-    def now(cls, what: str, figures: dict[str, Any]) -> Any:
-        """Return the error of an exhausted pool: what happened, its figures, the next step."""
-        numbers = "(used={used} idle={idle} waiting={waiting} max={maxconn}, longest lease {longest_lease:.1f} s)"
-        step = "shorten the transactions that hold connections, see /health/database/pool, or raise DB_POOL_MAX"
-        return cls(f"{what} {numbers.format(**figures)}; {step}", figures)
+        return type(self), (str(self), self.figures, self.holders)
 
 
 class PoolTimeout(_PoolFigures, psycopg2.OperationalError):

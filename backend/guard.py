@@ -12,53 +12,61 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 
 
 class _Here(threading.local):
-    """This thread's side: whether it is inside a guard, and what it does after that."""
-
-    inside = False
+    """This thread's tasks for after the release."""
 
     def __init__(self) -> None:
         self.tasks: deque[Callable[[], object]] = deque()
 
 
 class Guard:
-    """A lock for `with`; a second one inside it, of any pool, is an error and not a deadlock."""
+    """A lock for `with`; a second one inside it, of any pool, is an error and not a deadlock.
+
+    Attributes:
+        inside: the threads that are inside a guard, or about to be; of the class, for all guards, and not of
+            the module, whose names are gone when the interpreter ends.
+    """
 
     __slots__ = ("_lock",)
-    # Of the class, for all guards; and not of the module, whose names are gone when the interpreter ends.
+    inside: set[int] = set()
     _here = _Here()
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        here = self._here
-        if here.inside:
+        me = get_ident()
+        if me in self.inside:
             raise RuntimeError("a finalizer or signal handler used the pool while its own thread was inside it")
-        here.inside = True  # before the lock: from here on finalizers must queue
+        self.inside.add(me)  # before the lock: from here on finalizers must queue
         try:
             self._lock.acquire()
         except BaseException:
-            here.inside = False
+            self.inside.discard(me)
             raise
 
     def __exit__(self, *_: object) -> None:
-        here = self._here
         self._lock.release()
-        here.inside = False
-        while here.tasks:
-            here.tasks.popleft()()
+        self.inside.discard(get_ident())
+        tasks = self._here.tasks
+        while tasks:
+            tasks.popleft()()
 
     def is_inside(self) -> bool:
         """Tell whether this thread is inside a guard."""
-        return self._here.inside
+        return get_ident() in self.inside
 
     def later(self, task: Callable[[], object]) -> None:
         """Run a task at once, or, inside a guard, right after it."""
-        here = self._here
-        if here.inside:
-            here.tasks.append(task)
+        if get_ident() in self.inside:
+            self._here.tasks.append(task)
         else:
             task()
+
+    @classmethod
+    def forget_others(cls) -> None:
+        """Forget the threads that a fork has left behind."""
+        cls.inside &= {get_ident()}

@@ -6,24 +6,31 @@ Knows the options, not the pool. If this is wrong, callers get connections that 
 
 from __future__ import annotations
 
+import logging
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import parse_dsn
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, parse_dsn
 
-from . import liveness, reset
-from .connection import Leased, Record, leased_class
+from . import liveness, reset, watched
+from .connection import Leased, leased_class
 from .pool_options import PoolOptions
+from .record import Record
+
+log = logging.getLogger(__name__)
+LARGEST_PID = 2**22  # of Linux. PgBouncer answers with a random number instead of a process id
+WRITABLE = ("read-write", "primary")
 
 
 class Opener:
     """Opens connections with one set of parameters.
 
     Attributes:
-        last_failure: why the last attempt to connect failed; None after a success.
+        create_time: seconds spent in successful connects.
+        is_bounced: whether the last connection led to PgBouncer.
+        must_write: whether the DSN asks for a server that takes writes.
     """
 
     def __init__(
@@ -31,59 +38,81 @@ class Opener:
     ) -> None:
         self._arguments = _arguments(args, kwargs, options, kind)
         self._options = options
-        self._retired_before = self._suspected_before = float("-inf")
-        self.last_failure: BaseException | None = None
+        self._clock = options.clock
+        self.create_time = 0.0
+        self.is_bounced = False
+        self.must_write = _known(self._arguments).get("target_session_attrs") in WRITABLE
 
-    def open(self, give_back: Callable[[Any], None]) -> Any:
+    def open(self, give_back: Callable[[Any], None] | None) -> Any:
         """Connect.
 
         Args:
-            give_back: called with the connection when its user closes it.
+            give_back: called with the connection when its user closes it; None where closing closes.
 
         Raises:
             psycopg2.Error: the server refused, or cannot be reached.
         """
-        start = time.monotonic()
+        start = self._clock()
+        conn = psycopg2.connect(**self._arguments)
         try:
-            conn = psycopg2.connect(**self._arguments)
-        except psycopg2.Error as error:
-            # A copy: the error itself will carry a traceback, and so every frame and lease of its callers.
-            self.last_failure = type(error)(*error.args)
+            self._prepare(conn, give_back, start)
+        except BaseException:
+            conn.close()
             raise
-        self.last_failure = None
+        self.create_time += self._clock() - start
+        return conn
+
+    def _prepare(self, conn: Any, give_back: Callable[[Any], None] | None, start: float) -> None:
+        if self._options.configure is not None:
+            self._options.configure(conn)
+            if conn.info.transaction_status != TRANSACTION_STATUS_IDLE:
+                raise psycopg2.ProgrammingError(
+                    "PoolOptions.configure left a transaction open; end it with commit(), or set autocommit"
+                )
         lifetime = self._options.max_lifetime
         # 10 % jitter, so that connections opened in one burst do not expire in one burst (HikariCP: 2.5 %).
         expires = start + lifetime * random.uniform(0.9, 1.0) if lifetime else float("inf")
-        conn._record = record = Record(give_back, expires)
+        record = Record(give_back, start, expires)
         record.baseline = reset.baseline(conn)
-        record.poller = liveness.watch(conn)
-        return conn
+        record.poll = liveness.watch(conn)
+        record.watch = watched.watch_for(self._options)
+        conn._record = record
+        self._note_bouncer(conn)
 
-    def retire_all(self) -> None:
-        """Have every connection opened before now replaced."""
-        self._retired_before = time.monotonic()
-
-    def is_due(self, record: Record) -> bool:
-        """Tell whether a connection has reached its age, or was retired."""
-        return time.monotonic() >= record.expires or record.born < self._retired_before
+    def _note_bouncer(self, conn: Any) -> None:
+        was, self.is_bounced = self.is_bounced, not 0 < conn.info.backend_pid <= LARGEST_PID
+        if self.is_bounced and not was and self._options.reset in ("reset", "watch"):
+            log.warning(
+                "connected through PgBouncer, and resetting sessions by DISCARD ALL: right for its session "
+                "mode; in transaction mode it wipes other clients' sessions, so set DB_PGBOUNCER=transaction"
+            )
 
     def is_fit(self, conn: Any) -> bool:
         """Tell whether an idle connection can be handed out: not due, and its server still there."""
         record: Record = conn._record
-        if self.is_due(record):
+        now = self._clock()
+        if now >= record.expires:
             return False
-        now = time.monotonic()
-        quiet = record.poller is not None and liveness.is_quiet(record.poller)
-        suspected = record.verified < self._suspected_before
-        rested = now - record.returned > self._options.pre_ping_after
-        if quiet and not suspected and not rested:
+        if now < record.fit_until and record.poll is not None and not record.poll(0):
             return True
-        if liveness.answers(conn):
-            record.verified = now
+        return liveness.answers(conn)
+
+    def is_lost_for_writes(self, conn: Any, *, has_failed: bool) -> bool:
+        """Tell whether a connection leads to a server that no longer takes the writes the DSN asks for.
+
+        A failover by proxy or by name leaves sessions on a server that was demoted. PostgreSQL 14 reports
+        that by itself; for older ones a lease that met an error is asked about, by one round trip.
+        """
+        if not self.must_write:
+            return False
+        if conn.info.parameter_status("in_hot_standby") == "on":
             return True
-        # The server it led to is gone: all that were opened before now are asked before they are trusted.
-        self._suspected_before = now
-        return False
+        return has_failed and not liveness.takes_writes(conn)
+
+
+def _known(arguments: dict[str, Any]) -> dict[str, Any]:
+    dsn = arguments.get("dsn")
+    return {**(parse_dsn(dsn) if dsn else {}), **arguments}
 
 
 def _arguments(
@@ -92,11 +121,25 @@ def _arguments(
     """Return keywords for `psycopg2.connect`: the caller's, with our connection class and our timeouts."""
     arguments = dict(zip(("dsn", "connection_factory", "cursor_factory"), args), **kwargs)  # noqa: B905
     arguments["connection_factory"] = leased_class(kind, arguments.get("connection_factory"))
-    dsn = arguments.get("dsn")
-    known = {**(parse_dsn(dsn) if dsn else {}), **arguments}
-    if options.connect_timeout and "connect_timeout" not in known and "service" not in known:
-        arguments["connect_timeout"] = options.connect_timeout
+    known = _known(arguments)
+    if "service" not in known:  # its file may say these things
+        arguments.update({name: value for name, value in _timeouts(options).items() if name not in known})
     if options.statement_timeout_ms and options.reset != "pgbouncer":
         given = f"{known.get('options') or ''} -c statement_timeout={options.statement_timeout_ms}"
         arguments["options"] = given.strip()
     return arguments
+
+
+def _timeouts(options: PoolOptions) -> dict[str, int]:
+    """Return libpq's names and values for our timeouts.
+
+    Silence is probed after a third of `peer_timeout`, then four times within the rest; what was sent and not
+    acknowledged ends the connection after all of it.
+    """
+    timeouts = {"connect_timeout": options.connect_timeout} if options.connect_timeout else {}
+    if options.peer_timeout:
+        timeouts["keepalives_idle"] = max(1, round(options.peer_timeout / 3))
+        timeouts["keepalives_interval"] = max(1, round(options.peer_timeout / 6))
+        timeouts["keepalives_count"] = 4
+        timeouts["tcp_user_timeout"] = max(1000, round(options.peer_timeout * 1000))
+    return timeouts

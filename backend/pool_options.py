@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 from .errors import SettingsError
 from .reset import MODES
+from .statements import POLICIES
+
+Hook = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """Options of a `ThreadedConnectionPool`. All times in seconds.
+    """Options of a `ThreadedConnectionPool`. All times in seconds; docs/pool.md weighs each.
 
     Attributes:
         timeout: how long `getconn` waits for a free connection before PoolTimeout.
@@ -20,13 +26,29 @@ class PoolOptions:
         max_idle: connections above minconn that were idle for longer are closed; 0 keeps them.
         pre_ping_after: a connection idle for longer is pinged by a query at checkout. The socket is looked
             at every time in any case, which costs no round trip.
-        leak_after: a lease held for longer is logged once, with the stack that took it; 0 is off.
-        reset: what a returned connection is cleared of: "rollback", "reset" or "pgbouncer" (see reset.py).
+        leak_after: a lease held for longer is logged once, with the stack that took it, and again when it
+            comes back; 0 is off.
+        held_idle_after: a lease held for longer while no query runs on it is logged once, with what its
+            thread is doing at that moment; 0 is off.
+        reset: what a returned connection is cleared of: "rollback", "reset", "watch" or "pgbouncer" (see
+            reset.py).
+        session_state: in mode "pgbouncer", what to do with a statement that changes the session, which there
+            is shared with others: "refuse" it, "report" it to the log, or "allow" it.
         nested_overflow: connections beyond maxconn that may be opened for threads that hold one already,
             so that nested helpers do not wait for themselves.
         connect_timeout: libpq's connect_timeout where the DSN sets none; 0 leaves libpq's "for ever".
+        peer_timeout: a server that vanished without a word (power cut, NAT) is noticed within this time, by
+            TCP keepalives and tcp_user_timeout where the DSN sets none of them; 0 leaves the system's two hours.
         statement_timeout_ms: statement_timeout set when connecting; 0 leaves the role's own. Not for
             PgBouncer, which refuses startup options.
+        reconnect_timeout: when connecting has failed for so long, and each time that passes again,
+            `on_reconnect_failed` is called; 0 is never.
+        on_reconnect_failed: called with the pool, from its background thread.
+        configure: called with each new connection before its first lease; it must leave no transaction open.
+            What it sets by SQL does not outlive a reset by DISCARD ALL; what it sets on the object does.
+        on_return: called with each connection as it comes back, after the reset; when it raises, or leaves a
+            transaction open, the connection is closed.
+        clock: monotonic seconds; tests set another.
 
     Raises:
         SettingsError: a value is out of range.
@@ -38,21 +60,36 @@ class PoolOptions:
     max_idle: float = 600.0
     pre_ping_after: float = 30.0
     leak_after: float = 0.0
+    held_idle_after: float = 0.0
     reset: str = "rollback"
+    session_state: str = "refuse"
     nested_overflow: int = 0
     connect_timeout: int = 5
+    peer_timeout: float = 30.0
     statement_timeout_ms: int = 0
+    reconnect_timeout: float = 60.0
+    on_reconnect_failed: Hook | None = None
+    configure: Hook | None = None
+    on_return: Hook | None = None
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        problems = [
-            f"PoolOptions.{name}={value!r} is not a number of at least 0"
-            for name, value in vars(self).items()
-            if name != "reset" and not _is_count(value)
-        ]
-        if self.reset not in MODES:
-            problems.append(f"PoolOptions.reset={self.reset!r} is not one of {', '.join(MODES)}")
+        problems = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, (int, float)) and not _is_count(value):
+                problems.append(f"PoolOptions.{field.name}={value!r} is not a number of at least 0")
+            elif field.name in CHOICES and value not in CHOICES[field.name]:
+                choices = ", ".join(CHOICES[field.name])
+                problems.append(f"PoolOptions.{field.name}={value!r} is not one of {choices}")
+            elif field.name in HOOKS and value is not None and not callable(value):
+                problems.append(f"PoolOptions.{field.name}={value!r} cannot be called")
         if problems:
             raise SettingsError(problems)
+
+
+CHOICES = {"reset": MODES, "session_state": POLICIES}
+HOOKS = ("on_reconnect_failed", "configure", "on_return", "clock")
 
 
 def checked_sizes(minconn: int, maxconn: int) -> tuple[int, int]:

@@ -1,10 +1,13 @@
 """What a lease leaves behind, undone: exactly as much as the mode promises.
 
 * `rollback`: for code of one's own. Ends the transaction (also one begun by hand in autocommit, where
-  `conn.rollback()` does nothing) and restores autocommit, isolation level, readonly, deferrable and the
-  cursor factory. No round trip when nothing was changed.
+  `conn.rollback()` does nothing) and restores what the lease set on the object: autocommit, isolation level,
+  readonly, deferrable, cursor factory, type maps, notices, notifies, instance attributes. No round trip when
+  no transaction is open.
 * `reset`: the drop-in's. All that, and `conn.reset()`: DISCARD ALL for settings, roles, temporary tables,
-  prepared statements, advisory locks and LISTEN. One round trip.
+  prepared statements, advisory locks and LISTEN. One round trip, none for a lease that sent nothing.
+* `watch`: as `reset`, but the round trip is left out after statements that by their text cannot change the
+  session (see statements.py for what that takes on trust).
 * `pgbouncer`: for transaction pooling. As `rollback`; session state is not this connection's to clear.
 
 Knows nothing of pools. If this is wrong, one user's session state reaches the next user.
@@ -12,7 +15,7 @@ Knows nothing of pools. If this is wrong, one user's session state reaches the n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 from psycopg2.extensions import (
@@ -23,22 +26,51 @@ from psycopg2.extensions import (
     connection,
 )
 
-MODES = ("rollback", "reset", "pgbouncer")
+from .connection import close_cursors
+from .record import Record
+
+MODES = ("rollback", "reset", "watch", "pgbouncer")
 # The order matters: with autocommit on, psycopg2 has told the server of the first three, and takes them
 # back there only while autocommit is still on.
 ATTRIBUTES = ("isolation_level", "readonly", "deferrable", "autocommit", "cursor_factory")
+_driver: Any = connection
+_DESCRIPTORS = tuple(getattr(connection, name) for name in ATTRIBUTES)
+_status = _driver.get_transaction_status
 
 
-def baseline(conn: connection) -> tuple[Any, ...]:
-    """Return the attributes that a later `clean` restores."""
-    return (
-        *(getattr(connection, name).__get__(conn) for name in ATTRIBUTES),
-        dict(conn.string_types),
-        dict(conn.binary_types),
+class Baseline(NamedTuple):
+    """How a connection was when it was opened."""
+
+    attributes: tuple[Any, ...]
+    string_types: dict[int, Any]
+    binary_types: dict[int, Any]
+    notices: Any
+    notifies: Any
+    kept: frozenset[str]
+    names: int
+
+
+def baseline(conn: Any) -> Baseline:
+    """Return what a later `clean` restores; taken before the first lease."""
+    kept = frozenset((*vars(conn), "_record"))
+    attributes = tuple(each.__get__(conn) for each in _DESCRIPTORS)
+    types = dict(conn.string_types), dict(conn.binary_types)
+    return Baseline(attributes, *types, conn.notices, conn.notifies, kept, len(kept))
+
+
+def is_pristine(conn: Any, record: Record) -> bool:
+    """Tell whether a lease that sent nothing changed nothing on the object either."""
+    before = record.baseline
+    return not (
+        conn.notices
+        or conn.notifies
+        or conn.string_types != before.string_types
+        or conn.binary_types != before.binary_types
+        or len(conn.__dict__) != before.names
     )
 
 
-def clean(conn: connection, before: tuple[Any, ...], mode: str) -> bool:
+def clean(conn: Any, record: Record, mode: str) -> bool:
     """Bring a returned connection back to how it was handed out.
 
     Returns:
@@ -48,19 +80,26 @@ def clean(conn: connection, before: tuple[Any, ...], mode: str) -> bool:
     Raises:
         Exception: whatever the rollback raised; the connection must be closed then as well.
     """
-    base: Any = connection
-    status = conn.info.transaction_status
-    if status in (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_UNKNOWN) or conn.status == STATUS_PREPARED:
-        return False
+    status = _status(conn)
     if status != TRANSACTION_STATUS_IDLE:
+        if status in (TRANSACTION_STATUS_ACTIVE, TRANSACTION_STATUS_UNKNOWN) or conn.status == STATUS_PREPARED:
+            return False
         _end_transaction(conn)
-    _restore(conn, before)
-    if mode == "reset":
-        base.reset(conn)
-        _restore(conn, before)
-    conn.notices = []
-    conn.notifies = []
-    return bool(conn.info.transaction_status == TRANSACTION_STATUS_IDLE)
+    if conn.status == STATUS_PREPARED:
+        return False
+    close_cursors(record)
+    if record.altered:
+        _restore_attributes(conn, record.baseline)
+    # Without a cursor of ours and without a transaction nothing was sent, not even by a cursor made by hand.
+    is_sent = record.touched or status != TRANSACTION_STATUS_IDLE
+    if (mode == "reset" and is_sent) or (mode == "watch" and record.watch.is_dirty):
+        _driver.reset(conn)
+        _restore_attributes(conn, record.baseline)
+        if record.watch is not None:
+            record.watch.is_dirty = False
+    record.touched = record.altered = False
+    _restore_objects(conn, record.baseline)
+    return bool(_status(conn) == TRANSACTION_STATUS_IDLE)
 
 
 def rollback_quietly(conn: connection) -> None:
@@ -72,20 +111,38 @@ def rollback_quietly(conn: connection) -> None:
 
 
 def _end_transaction(conn: connection) -> None:
-    base: Any = connection
     if not conn.autocommit:
-        base.rollback(conn)
+        _driver.rollback(conn)
         return
-    with base.cursor(conn) as cursor:  # begun by hand: conn.rollback() is a no-op in autocommit
+    with _driver.cursor(conn) as cursor:  # begun by hand: conn.rollback() is a no-op in autocommit
         cursor.execute("ROLLBACK")
 
 
-def _restore(conn: connection, before: tuple[Any, ...]) -> None:
-    for name, value in zip(ATTRIBUTES, before):  # noqa: B905 -- two more entries follow in `before`
-        attribute = getattr(connection, name)  # psycopg2's own: a lease guards its
+def _restore_attributes(conn: connection, before: Baseline) -> None:
+    for attribute, value in zip(_DESCRIPTORS, before.attributes):  # noqa: B905 -- of one length
         if attribute.__get__(conn) != value:
             attribute.__set__(conn, value)
-    for types, original in ((conn.string_types, before[-2]), (conn.binary_types, before[-1])):
-        if types != original:
-            types.clear()
-            types.update(original)
+
+
+def _restore_objects(conn: Any, before: Baseline) -> None:
+    """Undo what costs no round trip, and what no method call of the connection shows."""
+    if conn.notices or conn.notices is not before.notices:
+        _driver.notices.__set__(conn, _emptied(before.notices))
+    if conn.notifies or conn.notifies is not before.notifies:
+        _driver.notifies.__set__(conn, _emptied(before.notifies))
+    if conn.string_types != before.string_types:
+        _refill(conn.string_types, before.string_types)
+    if conn.binary_types != before.binary_types:
+        _refill(conn.binary_types, before.binary_types)
+    for name in conn.__dict__.keys() - before.kept:
+        del conn.__dict__[name]
+
+
+def _emptied(original: list[Any]) -> list[Any]:
+    original.clear()  # the very list of before; what the user put in its place is the user's
+    return original
+
+
+def _refill(types: dict[int, Any], before: dict[int, Any]) -> None:
+    types.clear()
+    types.update(before)

@@ -52,6 +52,12 @@ class WaitQueue:
         self._waiters.append(waiter)
         return waiter
 
+    def join_first(self) -> Waiter:
+        """Add a waiter at the head: it has waited its turn already."""
+        waiter = Waiter()
+        self._waiters.appendleft(waiter)
+        return waiter
+
     def leave(self, waiter: Waiter) -> Any:
         """Take a waiter out, if it is still in; returns what had been handed to it in the meantime, or None."""
         if waiter.result is None and waiter in self._waiters:

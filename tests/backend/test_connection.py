@@ -15,7 +15,9 @@ import pytest
 from psycopg2 import sql
 from psycopg2.extensions import adapt, connection, cursor, encrypt_password, quote_ident
 
-from backend.connection import Leased, Record, Returning, Shared, current_site, leased_class, site_text
+from backend.connection import Leased, Returning, Shared, leased_class
+from backend.record import Record
+from backend.site import current_site, site_text
 from backend.database_helper import SharedPool
 from backend.dropin import ReturningPool
 from tests.support.sql import query, run
@@ -153,7 +155,7 @@ class TestClasses:
 
     def test_sites_are_one_line_of_at_most_eight_frames(self) -> None:
         def deep(level: int) -> Any:
-            return deep(level - 1) if level else current_site(1)
+            return deep(level - 1) if level else current_site()
 
         text = site_text(deep(12))
         assert text.count(" < ") == 7
@@ -161,7 +163,7 @@ class TestClasses:
         assert "\n" not in text
 
     def test_a_record_says_who_holds_it(self) -> None:
-        record = Record(lambda _: None, 0.0)
+        record = Record(lambda _: None, 0.0, 0.0)
         assert not record.is_held()
         record.leased, record.thread = True, threading.get_ident()
         record.givers.add(record.thread)

@@ -27,7 +27,7 @@ Terminate = Callable[..., None]
 class TestFaultsOfPsycopg2:
     def test_putconn_after_failed_rollback_frees_the_slot(self, make_pool: MakePool, terminate: Terminate) -> None:
         """psycopg2's putconn forgets the slot when its rollback raises: after maxconn such returns, exhaustion."""
-        pool = make_pool(2, 2, timeout=1.0)
+        pool = make_pool(0, 2, timeout=1.0)
         for _ in range(4):
             conn = pool.getconn()
             run(conn, "SELECT 1")

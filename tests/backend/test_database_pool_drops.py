@@ -15,7 +15,7 @@ import pytest
 
 from backend import PoolTimeout
 from backend.dropin import ReturningPool
-from backend.ledger import Ledger
+from backend.slots import Slots
 from tests.support.sql import backend, query
 from tests.support.threads import DEADLINE, Running, waiting
 
@@ -72,7 +72,7 @@ class TestDrops:
         held = [pool.getconn()]
         waiter = Running(pool.getconn)
         waiting(pool)
-        with pool._lock:
+        with pool._slots.lock:
             held.clear()
         assert query(waiter.result(), "SELECT 1") == 1
 
@@ -84,7 +84,7 @@ class TestDrops:
         locked, let_go = threading.Event(), threading.Event()
 
         def occupy() -> None:
-            with pool._lock:
+            with pool._slots.lock:
                 locked.set()
                 assert let_go.wait(DEADLINE)
 
@@ -140,13 +140,13 @@ class TestFinalizers:
             def __del__(self) -> None:
                 self.conn.close()
 
-        def collect_inside(ledger: Ledger) -> Any:
+        def collect_inside(ledger: Slots) -> Any:
             gc.collect()
             return drops(ledger)
 
-        drops = Ledger.drops
+        drops = Slots._reap
         Repository()
-        monkeypatch.setattr(Ledger, "drops", collect_inside)  # as an allocation there may
+        monkeypatch.setattr(Slots, "_reap", collect_inside)  # as an allocation there may
         Running(pool.stats).join()
         assert pool.stats()["used"] == 0
         assert pool.stats()["size"] == pool.stats()["idle"]
@@ -157,7 +157,7 @@ class TestFinalizers:
         pool = make_pool(1, 2)
 
         def use_inside() -> None:
-            with pool._lock:
+            with pool._slots.lock:
                 pool.getconn()
 
         assert "inside it" in str(Running(use_inside).error())
@@ -168,7 +168,7 @@ class TestFinalizers:
         conn = pool.getconn()
 
         def close_inside() -> None:
-            with pool._lock:
+            with pool._slots.lock:
                 conn.close()
 
         Running(close_inside).join()
@@ -228,7 +228,7 @@ class TestLeaks:
                 with pool.connection() as conn:
                     seen.append(backend(conn))
 
-        handler, log = ToTheDatabase(), logging.getLogger("backend.ledger")
+        handler, log = ToTheDatabase(), logging.getLogger("backend.holders")
         log.addHandler(handler)
         try:
             conn = pool.getconn()

@@ -107,8 +107,10 @@ class TestTimeout:
         held = pool.getconn()
         with pytest.raises(
             PoolTimeout,
-            match=r"^no connection after 0\.\d\d s \(used=1 idle=0 waiting=0 max=1, longest lease \d+\.\d s\); "
-            r"shorten the transactions that hold connections, see /health/database/pool, or raise DB_POOL_MAX$",
+            match=r"^no connection after 0\.\d\d s, and this very thread holds them all "
+            r"\(used=1 idle=0 waiting=0 max=1, longest lease \d+\.\d s\); "
+            r"held by MainThread for \d+\.\d s \(idle, now at \S*test_database_pool_waiting.py:\d+ in test_message_.*; "
+            r"shorten what holds them, see /health/database/pool; raise DB_POOL_MAX last$",
         ):
             pool.getconn()
         pool.putconn(held)
@@ -332,7 +334,7 @@ class TestInterruptedWaiters:
         waiting(pool)
         monkeypatch.undo()
         pool.putconn(held)
-        until(lambda: not pool._queue, "the waiter is served")
+        until(lambda: not pool._slots.queue, "the waiter is served")
         pool.closeall()
         go.set()
         assert isinstance(waiter.error(), self.Interrupted)
@@ -348,7 +350,7 @@ class TestInterruptedWaiters:
 
         def occupy() -> None:
             waiting(pool)
-            with pool._lock:
+            with pool._slots.lock:
                 locked.set()
                 assert let_go.wait(DEADLINE)
 

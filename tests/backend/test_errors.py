@@ -18,6 +18,7 @@ from backend.errors import (
     PoolClosed,
     PoolTimeout,
     PoolTooBusy,
+    SessionStateError,
     SettingsError,
 )
 
@@ -27,7 +28,8 @@ EXAMPLES = [
     AppLoadError("no module 'x'"),
     NodeError("{a} has no child"),
     PoolTimeout("late", FIGURES),
-    PoolTooBusy("busy"),
+    PoolTooBusy("busy", FIGURES, [{"thread": "t"}]),
+    SessionStateError("a lock", what="an advisory lock", where="app.py:3 in f"),
     PoolClosed("closed"),
 ]
 
@@ -46,6 +48,7 @@ def test_pickling_keeps_the_text_and_the_data(error: Any) -> None:
         (PoolTimeout, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
         (PoolTooBusy, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
         (PoolClosed, (psycopg2.pool.PoolError, psycopg2.Error)),
+        (SessionStateError, (psycopg2.NotSupportedError, psycopg2.DatabaseError)),
     ],
 )
 def test_existing_except_clauses_catch_them(kind: type[Exception], parents: tuple[type[Exception], ...]) -> None:
@@ -63,16 +66,6 @@ def test_each_code_is_there_once_and_in_the_tree_at_the_top_of_the_module() -> N
     assert len({kind.code for kind in classes}) == len(classes) == len(EXAMPLES) + 1
     for kind in classes:
         assert any(kind.__name__ in line and kind.code in line for line in (errors.__doc__ or "").splitlines())
-
-
-def test_an_exhausted_pool_says_what_happened_its_numbers_and_the_next_step() -> None:
-    error = PoolTimeout.now("no connection after 1.00 s", FIGURES)
-    assert str(error) == (
-        "no connection after 1.00 s (used=2 idle=0 waiting=3 max=2, longest lease 1.2 s); shorten the "
-        "transactions that hold connections, see /health/database/pool, or raise DB_POOL_MAX"
-    )
-    assert error.figures == FIGURES
-    assert error.figures is not FIGURES
 
 
 def test_settings_error_lists_every_problem() -> None:

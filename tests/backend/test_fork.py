@@ -77,7 +77,7 @@ class TestChild:
     def test_a_child_forked_while_the_lock_is_held_does_not_hang(self, make_pool: MakePool) -> None:
         pool = make_pool(1, 2)
         pool.putconn(pool.getconn())
-        holder, let_go = held_by_another_thread(pool._lock)
+        holder, let_go = held_by_another_thread(pool._slots.lock)
         assert in_child(lambda: lease_and_ask(pool), timeout=8)
         let_go.set()
         holder.join()

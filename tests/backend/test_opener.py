@@ -57,13 +57,3 @@ def test_a_malformed_dsn_is_found_when_the_pool_is_made() -> None:
         arguments("host=h nonsense=1")
 
 
-def test_the_last_failure_is_remembered_without_what_led_to_it_until_a_success(dsn: str) -> None:
-    opener = Opener((dsn,), {"dbname": "no such database"}, PoolOptions(), Leased)
-    with pytest.raises(psycopg2.OperationalError):
-        opener.open(lambda _: None)
-    assert isinstance(opener.last_failure, psycopg2.OperationalError)
-    assert "no such database" in str(opener.last_failure)
-    assert opener.last_failure.__traceback__ is None
-    opener._arguments.pop("dbname")
-    opener.open(lambda _: None).close()
-    assert opener.last_failure is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend import PoolOptions, SettingsError
 from backend.pool_options import checked_sizes
 
-NUMBERS = [field.name for field in dataclasses.fields(PoolOptions) if field.name != "reset"]
+NUMBERS = [field.name for field in dataclasses.fields(PoolOptions) if isinstance(field.default, (int, float))]
 
 
 def test_defaults_are_valid_and_frozen() -> None:
@@ -30,8 +30,8 @@ def test_what_is_no_number_of_at_least_zero_is_refused(name: str, value: Any) ->
 
 def test_every_problem_is_listed() -> None:
     with pytest.raises(SettingsError) as caught:
-        PoolOptions(timeout=-1, max_idle=-1, reset="all")
-    assert len(caught.value.problems) == 3
+        PoolOptions(timeout=-1, max_idle=-1, reset="all", session_state="?", configure=3)
+    assert len(caught.value.problems) == 5
 
 
 @pytest.mark.parametrize("name", NUMBERS)

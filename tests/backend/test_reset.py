@@ -110,7 +110,7 @@ class TestDirtyStates:
     ) -> None:
         """Bar for a drop-in: 0 of 10. psycopg2's own pool lets 9 through, SQLAlchemy 9, psycopg_pool 8."""
         make_dirty, is_dirty = DIRT[state]
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         pid = backend(conn)
         conn.rollback()
@@ -133,7 +133,7 @@ class TestDirtyStates:
 @pytest.mark.parametrize("mode", MODES)
 class TestAnyMode:
     def test_a_failed_transaction_is_ended(self, make_pool: MakePool, mode: str) -> None:
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         with pytest.raises(psycopg2.DataError):
             run(conn, "SELECT 1/0")
@@ -143,7 +143,7 @@ class TestAnyMode:
 
     def test_a_transaction_failed_after_a_begin_by_hand_is_ended(self, make_pool: MakePool, mode: str) -> None:
         """psycopg/psycopg2#941: in autocommit, `conn.rollback()` does nothing, whatever the server's state."""
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         pid = backend(conn)
         conn.rollback()
@@ -156,7 +156,7 @@ class TestAnyMode:
 
     def test_readonly_and_autocommit_leave_nothing_on_the_server(self, make_pool: MakePool, mode: str) -> None:
         """psycopg/psycopg2#503: with autocommit, set_session writes default_transaction_read_only."""
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         conn.set_session(isolation_level="SERIALIZABLE", readonly=True, deferrable=True, autocommit=True)
         assert query(conn, "SHOW default_transaction_read_only") == "on"
@@ -171,7 +171,7 @@ class TestAnyMode:
     def test_readonly_set_before_autocommit_was_taken_back_leaves_nothing(
         self, make_pool: MakePool, mode: str
     ) -> None:
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         conn.set_session(readonly=True, autocommit=True)
         conn.autocommit = False
@@ -179,7 +179,7 @@ class TestAnyMode:
         assert query(pool.getconn(timeout=0), "SHOW transaction_read_only") == "off"
 
     def test_types_registered_on_the_connection_are_undone(self, make_pool: MakePool, mode: str) -> None:
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         register_type(new_type((23,), "LOUD", lambda value, cursor: f"{value}!"), conn)
         assert query(conn, "SELECT 1::int4") == "1!"
@@ -190,7 +190,7 @@ class TestAnyMode:
         assert query(again, "SELECT '{}'::json") == {}
 
     def test_notices_and_notifications_are_the_leases_own(self, make_pool: MakePool, mode: str) -> None:
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         run(conn, "DO $$ BEGIN RAISE NOTICE 'secret of user 1'; END $$")
         assert "secret of user 1" in conn.notices[-1]
@@ -222,7 +222,7 @@ class TestAnyMode:
 
     def test_a_copy_under_way_is_discarded(self, make_pool: MakePool, mode: str) -> None:
         """A lease that another thread gives back while its COPY waits for data."""
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         pid = backend(conn)
         run(conn, "CREATE TEMP TABLE copied (x int)")
@@ -248,7 +248,7 @@ class TestAnyMode:
         assert backend(pool.getconn(timeout=5)) != pid
 
     def test_a_query_under_way_is_discarded(self, make_pool: MakePool, mode: str) -> None:
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         pid = backend(conn)
         running = Running(run, conn, "SELECT pg_sleep(0.3)")
@@ -261,7 +261,7 @@ class TestAnyMode:
         self, make_pool: MakePool, mode: str, terminate: Callable[..., None]
     ) -> None:
         """An exception out of a reset left close() raising: 298 of psycopg2's 738 tests failed from it."""
-        pool = make_pool(1, 1, kind=ReturningPool, reset=mode)
+        pool = make_pool(1, 1, kind=ReturningPool, reset=mode, session_state="allow")
 
         def dead(conn: Any) -> None:
             run(conn, "SELECT 1")
@@ -289,7 +289,7 @@ class TestAnyMode:
     def test_a_clean_connection_costs_no_round_trip_except_in_mode_reset(
         self, make_pool: MakePool, mode: str, cluster: Any, database: str
     ) -> None:
-        pool = make_pool(1, 1, reset=mode)
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
         conn = pool.getconn()
         pid = conn.info.backend_pid
         conn.autocommit = True
@@ -325,8 +325,9 @@ def test_an_interrupt_during_the_reset_frees_the_slot(
 ) -> None:
     from backend import reset
 
-    pool = make_pool(1, 1)
+    pool = make_pool(0, 1)
     conn = pool.getconn()
+    run(conn, "SELECT 1")
 
     def interrupted(*_: Any) -> bool:
         raise KeyboardInterrupt
@@ -339,5 +340,5 @@ def test_an_interrupt_during_the_reset_frees_the_slot(
 
 
 def test_unknown_mode_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"PoolOptions\.reset='discard' is not one of rollback, reset, pgb"):
+    with pytest.raises(SettingsError, match=r"PoolOptions\.reset='discard' is not one of rollback, reset, watch, pgb"):
         PoolOptions(reset="discard")

@@ -88,4 +88,4 @@ def until(condition: Callable[[], Any], what: str, timeout: float = DEADLINE) ->
 
 def waiting(pool: Any, count: int = 1) -> None:
     """Wait until that many callers wait for a connection of the pool."""
-    until(lambda: len(pool._queue) == count, f"{count} callers wait")
+    until(lambda: len(pool._slots.queue) == count, f"{count} callers wait")
