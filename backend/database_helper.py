@@ -31,6 +31,7 @@ class SharedPool(ThreadedConnectionPool):
     """The pool behind `get_db_connection()`."""
 
     lease_kind = Shared
+    waits_for_itself = False
 
 
 _pool: SharedPool | None = None

@@ -5,7 +5,8 @@
 documentation. Each distinct set of parameters has a pool of its own; `conn.close()` gives the lease back.
 
 Passed through untouched: asynchronous and replication connections, connection factories that are not plain
-subclasses, and callers that pool themselves (SQLAlchemy, Django, psycopg2.pool and the like).
+subclasses, and callers that pool themselves (SQLAlchemy, Django and the like). psycopg2's own pool classes
+are served as well, by pool_classes.py.
 Must not import Flask. If this is wrong, code that never heard of us breaks.
 """
 
@@ -21,7 +22,7 @@ import psycopg2
 import psycopg2.extras
 from psycopg2.extensions import connection, make_dsn, parse_dsn
 
-from . import scope
+from . import pool_classes, scope
 from .connection import Returning
 from .database_pool import ThreadedConnectionPool
 from .errors import SettingsError
@@ -48,6 +49,7 @@ class ReturningPool(ThreadedConnectionPool):
     """A pool whose connections come back by `close()`."""
 
     lease_kind = Returning
+    waits_for_itself = False
 
 
 class DropIn:
@@ -57,26 +59,44 @@ class DropIn:
         self.original = DRIVER._connect
         self.asked: tuple[Any, ...] = ()
         self.pools: dict[tuple[str, Any], ReturningPool] = {}
+        self._known: dict[tuple[str, Any], ReturningPool] = {}  # by what callers say, before a redirect
         self._sizes = (minconn, maxconn)
         self._options = options
         self._redirect = redirect
         self._lock = threading.Lock()
 
     def __call__(self, dsn: str, connection_factory: Any = None, **kwasync: Any) -> Any:
-        try:
-            dsn = self._target(dsn)
-            is_passed = _must_pass(dsn, connection_factory, kwasync)
-        except psycopg2.ProgrammingError:
-            is_passed = True  # a malformed DSN: psycopg2 shall say so in its own way
-        if is_passed:
-            return self.original(dsn, connection_factory=connection_factory, **kwasync)
+        pool = None if kwasync and any(kwasync.values()) else self._known.get((dsn, connection_factory))
+        if pool is None or pool.closed or _self_pooling(2):
+            pool = self._find(dsn, connection_factory, kwasync)
+        if pool is None:
+            return self._pass(dsn, connection_factory, kwasync)
         current = scope.current()
         if current is None:
-            return self._pool(dsn, connection_factory).getconn()
+            return pool.getconn()
         current.reclaim()
-        conn = self._pool(dsn, connection_factory).getconn()
+        conn = pool.getconn()
         current.add(conn)
         return conn
+
+    def _find(self, dsn: str, factory: Any, kwasync: Mapping[str, Any]) -> ReturningPool | None:
+        """Return the pool for a caller's parameters; None when they cannot be pooled, or their caller pools."""
+        try:
+            target = self._target(dsn)
+            if _must_pass(target, factory, kwasync) or _self_pooling(3):
+                return None
+        except psycopg2.ProgrammingError:
+            return None  # a malformed DSN: psycopg2 shall say so in its own way
+        pool = self._pool(target, factory)
+        self._known[dsn, factory] = pool  # what was worked out once need not be again: parsing takes a while
+        return pool
+
+    def _pass(self, dsn: str, factory: Any, kwasync: Mapping[str, Any]) -> Any:
+        try:
+            dsn = self._target(dsn)
+        except psycopg2.ProgrammingError:
+            pass
+        return self.original(dsn, connection_factory=factory, **kwasync)
 
     def _target(self, dsn: str) -> str:
         if self._redirect is None:
@@ -104,6 +124,7 @@ class DropIn:
         for key, pool in list(self.pools.items()):
             if not pool.stats()["used"]:
                 del self.pools[key]
+                self._known.clear()
                 pool.drain()  # not closed: a caller may have just got hold of it
                 log.warning("%d sets of connection parameters in use; dropped the oldest pool", MOST_POOLS)
                 return
@@ -118,12 +139,11 @@ class DropIn:
             if not pool.closed:
                 pool.drain()
         self.pools.clear()
+        self._known.clear()
 
 
 def _must_pass(dsn: str, factory: Any, kwasync: Mapping[str, Any]) -> bool:
-    if any(kwasync.values()) or factory not in FACTORIES or "replication" in parse_dsn(dsn):
-        return True
-    return _self_pooling(3)
+    return any(kwasync.values()) or factory not in FACTORIES or "replication" in parse_dsn(dsn)
 
 
 def _self_pooling(depth: int) -> bool:
@@ -172,6 +192,7 @@ def install(
     _installed = DropIn(low, high, options, redirect)
     _installed.asked = asked
     DRIVER._connect = _installed
+    pool_classes.cover(options)
 
 
 def uninstall() -> None:
@@ -180,6 +201,7 @@ def uninstall() -> None:
     if _installed is None:
         return
     DRIVER._connect = _installed.original
+    pool_classes.uncover()
     _installed.close()
     _installed = None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg2
 
-from . import liveness
+from . import liveness, pool_classes
 from .database_helper import current_pool
 from .database_pool import ThreadedConnectionPool
 from .dropin import installed
@@ -55,6 +55,7 @@ def pool_figures() -> dict[str, Any]:
     figures = [{"name": "DATABASE_URL", **shared.stats()}] if shared is not None else []
     if drop_in is not None:
         figures += [{"name": "psycopg2.connect", **pool} for pool in drop_in.stats()]
+    figures += [{"name": "psycopg2.pool", **pool.stats()} for pool in pool_classes.covered()]
     return {"pools": figures}
 
 
@@ -63,7 +64,8 @@ def pools() -> list[ThreadedConnectionPool]:
     drop_in = installed()
     shared = current_pool()
     found: list[ThreadedConnectionPool] = [] if shared is None or shared.closed else [shared]
-    return found + ([] if drop_in is None else list(drop_in.pools.values()))
+    found += [] if drop_in is None else list(drop_in.pools.values())
+    return found + [pool for pool in pool_classes.covered() if not pool.closed]
 
 
 def _state(pool: ThreadedConnectionPool) -> str:

@@ -37,6 +37,7 @@ class Leasing:
     """The part of a pool that leases; the public class adds what people do to a pool."""
 
     lease_kind: type[Leased] = Leased
+    waits_for_itself = True  # a caller that holds every connection may have lent them to other threads
 
     def __init__(
         self,
@@ -138,8 +139,8 @@ class Leasing:
     def _wait(self, waiter: Waiter, start: float, patience: float) -> Any:
         slots = self._slots
         remaining = patience - (self._clock() - start)
-        if remaining > 0 and self.options.nested_overflow and slots.is_held_by_one(get_ident()):
-            remaining = 0.0  # whoever waits for what he holds himself waits in vain
+        if remaining > 0 and not self.waits_for_itself and slots.is_held_by_one(get_ident()):
+            remaining = 0.0
         try:
             self._plan_for(waiter)
             waiter.sleep(remaining)
