@@ -38,12 +38,13 @@ _pool: SharedPool | None = None
 _lock = threading.Lock()
 
 
-def options_from(settings: Settings, reset: str = "rollback") -> PoolOptions:
+def options_from(settings: Settings, reset: str = "rollback", session_state: str = "refuse") -> PoolOptions:
     """Return the pool options that the settings ask for.
 
     Args:
         settings: the effective settings.
         reset: the reset mode where the server is reached directly or by session pooling.
+        session_state: what to do with a change of the session where sessions are shared, when no setting says.
     """
     transaction_pooling = settings["DB_PGBOUNCER"] == "transaction"
     return PoolOptions(
@@ -53,6 +54,9 @@ def options_from(settings: Settings, reset: str = "rollback") -> PoolOptions:
         max_idle=settings["DB_POOL_MAX_IDLE"],
         pre_ping_after=settings["DB_POOL_PRE_PING_AFTER"],
         leak_after=settings["DB_POOL_LEAK_AFTER"],
+        held_idle_after=settings["DB_POOL_HELD_IDLE_AFTER"],
+        peer_timeout=settings["DB_POOL_PEER_TIMEOUT"],
+        session_state=settings["DB_POOL_SESSION_STATE"] or session_state,
         reset="pgbouncer" if transaction_pooling else reset,
         statement_timeout_ms=0 if settings["DB_PGBOUNCER"] != "off" else settings["DB_STATEMENT_TIMEOUT_MS"],
     )

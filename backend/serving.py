@@ -49,7 +49,7 @@ def harden(target: str, settings: Settings) -> Any:
     Raises:
         AppLoadError: the app cannot be served.
     """
-    options = options_from(settings, reset="reset")
+    options = options_from(settings, reset="reset", session_state="report")
     overflow = PoolOptions(**{**vars(options), "nested_overflow": settings.pool_max})
     install(settings["DB_POOL_MIN"], settings.pool_max, overflow, settings["HARDEN_REDIRECT_DSN"])
     app = load_app(target)

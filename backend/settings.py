@@ -135,10 +135,18 @@ TABLE: tuple[Setting, ...] = (
     S("DB_POOL_PRE_PING_AFTER", _number, 30.0, 0, 1e9, "s", "frequent",
       "A connection idle for longer is pinged by a query before it is handed out; "
       "the socket itself is looked at each time."),
-    S("DB_POOL_LEAK_AFTER", _number, 0.0, 0, 1e9, "s", "frequent",
+    S("DB_POOL_LEAK_AFTER", _number, 60.0, 0, 1e9, "s", "frequent",
       "A lease held for longer is logged once, with the stack that took it; 0 is off."),
+    S("DB_POOL_HELD_IDLE_AFTER", _number, 5.0, 0, 1e9, "s", "frequent",
+      "A lease held for longer while no query runs on it is logged once, with what its thread is doing; 0 is off."),
     S("DB_POOL_MAX_WAITING", _integer, 0, 0, 1_000_000, "count", "rare",
       "With this many callers waiting already, the next is refused at once; 0 is no limit."),
+    S("DB_POOL_PEER_TIMEOUT", _number, 30.0, 0, 3600, "s", "rare",
+      "A server that vanished without a word is noticed within this time, by TCP keepalives and "
+      "tcp_user_timeout; 0 leaves it to the system (two hours)."),
+    S("DB_POOL_SESSION_STATE", _choice("refuse", "report", "allow"), None, None, None, "", "rare",
+      "With DB_PGBOUNCER=transaction, what to do with a statement that changes the session; when unset, "
+      "`refuse` in get_db_connection() and `report` for a replaced psycopg2.connect."),
     S("DB_STATEMENT_TIMEOUT_MS", _integer, 0, 0, 2_147_483_647, "ms", "frequent",
       "statement_timeout of each new connection when the server is reached directly; 0 leaves the role's own."),
     S("DB_PGBOUNCER", _choice("off", "session", "transaction"), "off", None, None, "", "essential",

@@ -1,4 +1,4 @@
-"""Keeps the tables in README.md equal to what the code says: settings, errors, commands.
+"""Keeps the tables in README.md and docs/ equal to what the code says: settings, errors, commands, options.
 
     python -m scripts.doctables           rewrites them
     python -m scripts.doctables --check   exits 1 when one has drifted (the tests run this)
@@ -7,18 +7,22 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
+import inspect
 import re
 import sys
 from pathlib import Path
 
-from backend import errors, settings
+from backend import PoolOptions, errors, settings
+from backend.pool_options import CHOICES
 
 from .atomic import write_atomically
 from .cli import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "pool.md")
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 
@@ -69,35 +73,60 @@ def commands_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"settings": settings_table, "errors": errors_table, "commands": commands_table}
+def options_table() -> str:
+    """Return a pool's options with their defaults and the docstring's words."""
+    texts = attributes_of(PoolOptions)
+    rows = ["| option | default | what it is |", "| --- | --- | --- |"]
+    for field in dataclasses.fields(PoolOptions):
+        default = getattr(field.default, "__name__", None) or field.default
+        choices = f" (`{'`, `'.join(CHOICES[field.name])}`)" if field.name in CHOICES else ""
+        rows.append(f"| `{field.name}` | `{default}`{choices} | {texts[field.name]} |")
+    return "\n".join(rows)
+
+
+def attributes_of(documented: type) -> dict[str, str]:
+    """Return the texts of a docstring's Attributes section by name."""
+    section = inspect.cleandoc(documented.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", text) for name, text in found}
+
+
+TABLES = {
+    "settings": settings_table,
+    "errors": errors_table,
+    "commands": commands_table,
+    "pool options": options_table,
+}
 
 
 def filled(text: str) -> str:
     """Return the text with each marked table as the code says it is.
 
     Raises:
-        ValueError: a table has no marks.
+        ValueError: a mark names a table that there is not.
     """
-    for name, table in TABLES.items():
+    for name in re.findall(r"<!-- table: (.*?) -->", text):
+        if name not in TABLES:
+            raise ValueError(f"there is no table {name!r}; there are {', '.join(TABLES)}")
         pattern = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end: {name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"README.md has no marks for the table {name!r}")
-        fresh = table()
+        fresh = TABLES[name]()
         text = pattern.sub(lambda found, fresh=fresh: f"{found[1]}{fresh}\n{found[2]}", text)  # type: ignore[misc]
     return text
 
 
 def main(arguments: list[str]) -> int:
     """Rewrite or check; returns the exit code."""
-    text = README.read_text(encoding="utf-8")
-    fresh = filled(text)
-    if "--check" not in arguments:
-        write_atomically(README, fresh)
-        return 0
-    if fresh != text:
-        print("README.md has drifted from the code; run: .venv/bin/python -m scripts.doctables", file=sys.stderr)
-        return 1
-    return 0
+    drifted = 0
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        fresh = filled(text)
+        if "--check" not in arguments:
+            write_atomically(page, fresh)
+        elif fresh != text:
+            advice = "run: .venv/bin/python -m scripts.doctables"
+            print(f"{page.name} has drifted from the code; {advice}", file=sys.stderr)
+            drifted = 1
+    return drifted
 
 
 if __name__ == "__main__":

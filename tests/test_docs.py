@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from backend import PoolOptions, ThreadedConnectionPool
 from scripts import doctables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,8 +17,24 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = [path for path in ROOT.rglob("*.md") if not {".venv", ".git"} & set(path.parts)]
 
 
-def test_tables_in_readme_say_what_the_code_says() -> None:
-    assert doctables.filled(README) == README, "run: .venv/bin/python -m scripts.doctables"
+@pytest.mark.parametrize("page", doctables.PAGES, ids=lambda page: page.name)
+def test_tables_say_what_the_code_says(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert doctables.filled(text) == text, "run: .venv/bin/python -m scripts.doctables"
+
+
+def test_every_table_stands_on_a_page() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in doctables.PAGES)
+    assert all(f"<!-- table: {name} -->" in pages for name in doctables.TABLES)
+
+
+def test_every_pool_option_has_its_trade_and_every_figure_its_meaning() -> None:
+    page = (ROOT / "docs" / "pool.md").read_text(encoding="utf-8")
+    weighed = " ".join(re.findall(r"^- ((?:`\w+`(?:, )?)+):", page, re.MULTILINE))
+    explained = " ".join(re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", page, re.MULTILINE))
+    options = {field.name for field in dataclasses.fields(PoolOptions)}
+    assert options <= set(re.findall(r"\w+", weighed))
+    assert set(ThreadedConnectionPool(0, 1, "host=nowhere").stats()) <= set(re.findall(r"\w+", explained))
 
 
 def test_a_changed_default_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

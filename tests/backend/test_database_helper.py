@@ -111,11 +111,18 @@ class TestPool:
         options = options_from(load(environ={
             "DB_POOL_TIMEOUT": "1", "DB_POOL_MAX_WAITING": "2", "DB_POOL_MAX_LIFETIME": "3",
             "DB_POOL_MAX_IDLE": "4", "DB_POOL_PRE_PING_AFTER": "5", "DB_POOL_LEAK_AFTER": "6",
+            "DB_POOL_HELD_IDLE_AFTER": "7", "DB_POOL_PEER_TIMEOUT": "8", "DB_POOL_SESSION_STATE": "allow",
         }))  # fmt: skip
         assert (
             options.timeout, options.max_waiting, options.max_lifetime, options.max_idle,
-            options.pre_ping_after, options.leak_after,
-        ) == (1, 2, 3, 4, 5, 6)  # fmt: skip
+            options.pre_ping_after, options.leak_after, options.held_idle_after, options.peer_timeout,
+            options.session_state,
+        ) == (1, 2, 3, 4, 5, 6, 7, 8, "allow")  # fmt: skip
+
+    def test_a_change_of_a_shared_session_is_refused_in_own_code_and_reported_in_others(self) -> None:
+        settings = load(environ={"DB_PGBOUNCER": "transaction"})
+        assert options_from(settings).session_state == "refuse"
+        assert options_from(settings, session_state="report").session_state == "report"
 
 
 class TestOutsideARequest:
