@@ -88,6 +88,8 @@ class DropIn:
         except psycopg2.ProgrammingError:
             return None  # a malformed DSN: psycopg2 shall say so in its own way
         pool = self._pool(target, factory)
+        if len(self._known) >= 4 * MOST_POOLS:
+            self._known.clear()
         self._known[dsn, factory] = pool  # what was worked out once need not be again: parsing takes a while
         return pool
 

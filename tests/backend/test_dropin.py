@@ -16,8 +16,9 @@ from flask import Flask, Response, g, stream_with_context
 from psycopg2 import connect as imported_before
 from psycopg2.extensions import connection, parse_dsn
 
-from backend import PoolOptions, SettingsError, ThreadedConnectionPool, dropin, install, uninstall
+from backend import PoolOptions, PoolTimeout, SettingsError, ThreadedConnectionPool, dropin, install, uninstall
 from backend.connection import Returning
+from backend.dropin import MOST_POOLS, installed
 from backend.extension import harden_app
 from backend.settings import load
 from tests.support.threads import together
@@ -422,3 +423,32 @@ def test_a_tracer_that_wraps_connect_goes_on_working(dsn: str, monkeypatch: pyte
     with closing(psycopg2.connect(dsn)) as conn:
         assert isinstance(conn, Returning)
     assert calls
+
+
+def test_parameters_known_already_are_not_worked_out_again(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing a DSN takes longer than the checkout itself."""
+    psycopg2.connect(dsn).close()
+    monkeypatch.setattr("backend.dropin.parse_dsn", None)
+    psycopg2.connect(dsn).close()
+
+
+def test_parameters_that_differ_per_call_cost_no_memory(dsn: str) -> None:
+    uninstall()
+    install(redirect=dsn)
+    for number in range(5 * MOST_POOLS):
+        psycopg2.connect(f"host=h{number} dbname=x").close()
+    drop_in = installed()
+    assert drop_in is not None
+    assert (len(drop_in.pools), len(drop_in._known) <= 4 * MOST_POOLS) == (1, True)
+
+
+def test_a_thread_that_holds_every_connection_is_told_so_at_once(dsn: str) -> None:
+    """Whoever waits for what he holds himself waits in vain: ten seconds, and a 503 without a reason."""
+    uninstall()
+    install(1, 2, PoolOptions(reset="reset", nested_overflow=1, timeout=60.0))
+    held = [psycopg2.connect(dsn) for _ in range(3)]
+    start = time.monotonic()
+    with pytest.raises(PoolTimeout, match="this very thread holds them all"):
+        psycopg2.connect(dsn)
+    assert time.monotonic() - start < 5
+    assert len(held) == 3
