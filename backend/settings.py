@@ -138,7 +138,7 @@ TABLE: tuple[Setting, ...] = (
     S("DB_POOL_LEAK_AFTER", _number, 60.0, 0, 1e9, "s", "frequent",
       "A lease held for longer is logged once, with the stack that took it; 0 is off."),
     S("DB_POOL_HELD_IDLE_AFTER", _number, 5.0, 0, 1e9, "s", "frequent",
-      "A lease held for longer while no query runs on it is logged once, with what its thread is doing; 0 is off."),
+      "A lease held for longer without a query is logged once, with what its thread is doing; 0 is off."),
     S("DB_POOL_MAX_WAITING", _integer, 0, 0, 1_000_000, "count", "rare",
       "With this many callers waiting already, the next is refused at once; 0 is no limit."),
     S("DB_POOL_PEER_TIMEOUT", _number, 30.0, 0, 3600, "s", "rare",
