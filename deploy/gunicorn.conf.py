@@ -9,8 +9,32 @@ its reason beside it. Needs Gunicorn 27: older ones lose requests on kept connec
 import importlib
 import os
 import runpy
+import shlex
 import sys
 from pathlib import Path
+
+
+def _is_gevent_asked_for():  # type: ignore[no-untyped-def]
+    """Tell whether `-k gevent` overrides the worker class below; it is read after this file."""
+    if "gunicorn.app.base" not in sys.modules:
+        return False  # this file is run by somebody else, whose arguments these are
+    from gunicorn.config import Config
+
+    parser = Config().parser()
+    for words in (sys.argv[1:], shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))):
+        asked = parser.parse_known_args(words)[0].worker_class
+        if asked:
+            return "gevent" in str(asked)
+    return False
+
+
+if _is_gevent_asked_for():
+    # Gunicorn patches in its workers. By then the runtime is imported, here, and with preload_app the app as
+    # well: they would keep real locks, at which one request stops all others, and the number of the one real
+    # thread, so that a pool takes all requests for one caller.
+    from gevent import monkey
+
+    monkey.patch_all()
 
 _root = Path(__file__).resolve().parent.parent
 _runtime = runpy.run_path(str(_root / "backend" / "importing.py"))["import_for_environment"]()
