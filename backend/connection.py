@@ -107,6 +107,8 @@ def _guarded(name: str, *, alters: bool) -> Any:
         if record is not None:
             record.touched = True
             record.altered |= alters
+            if alters and record.watch is not None:
+                record.watch.see_call(self, name, args, kwargs)
         return getattr(super(Leased, self), name)(*args, **kwargs)
 
     return method
@@ -127,6 +129,8 @@ def _guarded_attribute(name: str) -> property:
         record = self._usable()
         if record is not None:
             record.touched = record.altered = True
+            if record.watch is not None:
+                record.watch.see_call(self, name, (value,), {})
         original.__set__(self, value)
 
     return property(original.__get__, assign, doc=original.__doc__)
@@ -139,7 +143,9 @@ for _name in ("autocommit", "isolation_level", "readonly", "deferrable", "cursor
 def _note_user(record: Record) -> None:
     """Remember another thread that uses this lease; say so once when it is more than a hand-over."""
     users = record.users = record.users or set()
-    users.add(get_ident())
+    if (me := get_ident()) in users:
+        return
+    users.add(me)
     if len(users) == 2:  # the taker, and two more
         log.warning(
             "one connection, taken by %s, is used by several threads, now at %s: their statements share one "

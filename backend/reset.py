@@ -2,8 +2,8 @@
 
 * `rollback`: for code of one's own. Ends the transaction (also one begun by hand in autocommit, where
   `conn.rollback()` does nothing) and restores what the lease set on the object: autocommit, isolation level,
-  readonly, deferrable, cursor factory, type maps, notices, notifies, instance attributes. No round trip when
-  no transaction is open.
+  readonly, deferrable, encoding, cursor factory, type maps, notices, notifies, instance attributes. No round
+  trip when no transaction is open.
 * `reset`: the drop-in's. All that, and `conn.reset()`: DISCARD ALL for settings, roles, temporary tables,
   prepared statements, advisory locks and LISTEN. One round trip, none for a lease that sent nothing.
 * `watch`: as `reset`, but the round trip is left out after statements that by their text cannot change the
@@ -42,6 +42,7 @@ class Baseline(NamedTuple):
     """How a connection was when it was opened."""
 
     attributes: tuple[Any, ...]
+    encoding: str
     string_types: dict[int, Any]
     binary_types: dict[int, Any]
     notices: Any
@@ -55,7 +56,7 @@ def baseline(conn: Any) -> Baseline:
     kept = frozenset((*vars(conn), "_record"))
     attributes = tuple(each.__get__(conn) for each in _DESCRIPTORS)
     types = dict(conn.string_types), dict(conn.binary_types)
-    return Baseline(attributes, *types, conn.notices, conn.notifies, kept, len(kept))
+    return Baseline(attributes, conn.encoding, *types, conn.notices, conn.notifies, kept, len(kept))
 
 
 def is_pristine(conn: Any, record: Record) -> bool:
@@ -64,8 +65,8 @@ def is_pristine(conn: Any, record: Record) -> bool:
     return not (
         conn.notices
         or conn.notifies
-        or conn.string_types != before.string_types
-        or conn.binary_types != before.binary_types
+        or _differ(conn.string_types, before.string_types)
+        or _differ(conn.binary_types, before.binary_types)
         or len(conn.__dict__) != before.names
     )
 
@@ -87,12 +88,14 @@ def clean(conn: Any, record: Record, mode: str) -> bool:
         _end_transaction(conn)
     if conn.status == STATUS_PREPARED:
         return False
+    # Without a cursor of ours and without a transaction nothing was sent, not even by a cursor made by hand.
+    is_sent = record.touched or status != TRANSACTION_STATUS_IDLE
+    is_seen = bool(record.cursors)  # otherwise it was sent by such a cursor, or by none
     close_cursors(record)
     if record.altered:
         _restore_attributes(conn, record.baseline)
-    # Without a cursor of ours and without a transaction nothing was sent, not even by a cursor made by hand.
-    is_sent = record.touched or status != TRANSACTION_STATUS_IDLE
-    if (mode == "reset" and is_sent) or (mode == "watch" and record.watch.is_dirty):
+    is_clean = mode == "watch" and is_seen and not record.watch.is_dirty
+    if mode in ("reset", "watch") and is_sent and not is_clean:
         _driver.reset(conn)
         _restore_attributes(conn, record.baseline)
         if record.watch is not None:
@@ -122,6 +125,8 @@ def _restore_attributes(conn: connection, before: Baseline) -> None:
     for attribute, value in zip(_DESCRIPTORS, before.attributes):  # noqa: B905 -- of one length
         if attribute.__get__(conn) != value:
             attribute.__set__(conn, value)
+    if conn.encoding != before.encoding:
+        _driver.set_client_encoding(conn, before.encoding)
 
 
 def _restore_objects(conn: Any, before: Baseline) -> None:
@@ -130,12 +135,19 @@ def _restore_objects(conn: Any, before: Baseline) -> None:
         _driver.notices.__set__(conn, _emptied(before.notices))
     if conn.notifies or conn.notifies is not before.notifies:
         _driver.notifies.__set__(conn, _emptied(before.notifies))
-    if conn.string_types != before.string_types:
+    if _differ(conn.string_types, before.string_types):
         _refill(conn.string_types, before.string_types)
-    if conn.binary_types != before.binary_types:
+    if _differ(conn.binary_types, before.binary_types):
         _refill(conn.binary_types, before.binary_types)
     for name in conn.__dict__.keys() - before.kept:
         del conn.__dict__[name]
+
+
+def _differ(types: dict[int, Any], before: dict[int, Any]) -> bool:
+    if not types and not before:
+        return False
+    # By identity: to psycopg2 any two types of the same OIDs are equal.
+    return len(types) != len(before) or any(types.get(oid) is not kind for oid, kind in before.items())
 
 
 def _emptied(original: list[Any]) -> list[Any]:

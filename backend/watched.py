@@ -20,7 +20,7 @@ from psycopg2.sql import Composable
 from .errors import SessionStateError
 from .pool_options import PoolOptions
 from .site import app_line
-from .statements import HELD, Change, may_change_session, session_change
+from .statements import HELD, SETTING, WIPE, Change, may_change_session, session_change
 
 log = logging.getLogger(__name__)
 plain: type[Any] = psycopg2.extensions.cursor
@@ -43,11 +43,15 @@ class Watch:
     def __call__(self, conn: Any, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return the cursor that `make` makes, watched."""
         cursor = make(*args, **kwargs)
-        if type(cursor) is plain:  # of a type built in, whose class cannot change
-            cursor.close()
-            cursor = make(*args, **{**kwargs, "cursor_factory": watching(plain)})
-        else:
-            cursor.__class__ = watching(type(cursor))
+        kind = watching(type(cursor))
+        try:
+            cursor.__class__ = kind
+        except TypeError:  # psycopg2's own class, or one with __slots__: of another layout
+            if len(args) > 1:
+                args = args[0], kind, *args[2:]
+            else:
+                kwargs = {**kwargs, "cursor_factory": kind}
+            cursor = make(*args, **kwargs)
         cursor._watch = self
         return cursor
 
@@ -69,6 +73,16 @@ class Watch:
             _reported.add((what, where))
             log.warning("%s", message)
 
+    def see_call(self, conn: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Look at a method of the connection, or an attribute set, that may send SET or DISCARD by itself."""
+        if name == "reset":
+            self.note(WIPE)
+        elif name == "set_client_encoding":
+            if not _is_same_encoding(conn.encoding, (*args, *kwargs.values(), conn.encoding)[0]):
+                self.note(SETTING)
+        elif _sets_defaults(conn, name, args, kwargs):
+            self.note(SETTING)
+
     def see(self, cursor: Any, query: Any) -> None:
         """Look at a statement that is about to be sent."""
         if isinstance(query, Composable):
@@ -79,6 +93,27 @@ class Watch:
             self.note(change)
         elif self._policy == "allow" and not self.is_dirty and may_change_session(text):
             self.is_dirty = True
+
+
+def _is_same_encoding(one: str, other: Any) -> bool:
+    names = ["".join(filter(str.isalnum, str(name))).upper() for name in (one, other)]
+    return names[0] == names[1]
+
+
+def _sets_defaults(conn: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Tell whether psycopg2 answers a call by SET SESSION: it does while autocommit is on, or goes on with it."""
+    if name == "set_session":
+        given = {**dict(zip(("isolation_level", "readonly", "deferrable", "autocommit"), args)), **kwargs}  # noqa: B905
+        autocommit = given.pop("autocommit", None)
+        is_on = conn.autocommit if autocommit is None else bool(autocommit)
+        return is_on and any(value is not None and not _is_default(value) for value in given.values())
+    if name in ("isolation_level", "readonly", "deferrable"):
+        return bool(conn.autocommit) and args[0] is not None and not _is_default(args[0])
+    return False
+
+
+def _is_default(value: Any) -> bool:
+    return isinstance(value, str) and value.upper() == "DEFAULT"
 
 
 class _Watching:
@@ -94,10 +129,15 @@ class _Watching:
         self._watch.see(self, query)
         return super().executemany(query, vars_list)  # type: ignore[misc]
 
-    def callproc(self, procname: Any, *args: Any) -> Any:
-        self._watch.see(self, f"SELECT {procname}()")
-        self._watch.is_dirty = True
-        return super().callproc(procname, *args)  # type: ignore[misc]
+    def callproc(self, procname: Any, parameters: Any = None) -> Any:
+        is_last_true = isinstance(parameters, (list, tuple)) and parameters and parameters[-1] is True
+        self._watch.see(self, f"SELECT {procname}({', true' if is_last_true else ''})")
+        self._watch.is_dirty = True  # what the procedure does is not to be seen
+        return super().callproc(procname, parameters)  # type: ignore[misc]
+
+    def copy_expert(self, sql: Any, file: Any, *args: Any, **kwargs: Any) -> Any:
+        self._watch.see(self, sql)
+        return super().copy_expert(sql, file, *args, **kwargs)  # type: ignore[misc]
 
 
 def watching(factory: type[Any]) -> type[Any]:

@@ -29,6 +29,7 @@ from tests.support.threads import Running, until
 from .conftest import MakePool
 
 MODES = ("reset", "rollback", "pgbouncer")
+ALL_MODES = (*MODES, "watch")
 
 
 def _autocommit(conn: Any) -> None:
@@ -340,5 +341,317 @@ def test_an_interrupt_during_the_reset_frees_the_slot(
 
 
 def test_unknown_mode_is_refused() -> None:
-    with pytest.raises(SettingsError, match=r"PoolOptions\.reset='discard' is not one of rollback, reset, watch, pgb"):
+    with pytest.raises(SettingsError, match=r"PoolOptions\.reset='discard' is not one of rollback, reset, wat"):
         PoolOptions(reset="discard")
+
+
+class TestWatch:
+    """Mode `watch`: the round trip is left out where, by the text of the statements, it is not needed."""
+
+    @pytest.mark.usefixtures("role")
+    @pytest.mark.parametrize("state", sorted(DIRT))
+    @pytest.mark.parametrize("before", [None, "SELECT 1"])
+    def test_no_dirty_state_reaches_the_next_lease(
+        self, make_pool: MakePool, state: str, before: str | None
+    ) -> None:
+        make_dirty, is_dirty = DIRT[state]
+        pool = make_pool(1, 1, reset="watch")
+        conn = pool.getconn()
+        pid = conn.info.backend_pid
+        if before:
+            run(conn, before)
+            conn.rollback()
+        make_dirty(conn)
+        pool.putconn(conn)
+        again = pool.getconn(timeout=0)
+        assert again.info.backend_pid == pid
+        assert not is_dirty(again)
+
+    @pytest.mark.parametrize(
+        ("statement", "is_reset"),
+        [
+            ("SELECT 'last by hand'", False),
+            ("BEGIN; SELECT 'last by hand'; COMMIT", False),
+            ("SET LOCAL app.tenant = 'last by hand'", False),
+            ("SELECT set_config('app.tenant', 'last by hand', true)", False),
+            ("EXPLAIN SELECT 'last by hand'", False),
+            ("SET app.tenant = 'last by hand'", True),
+            ("SELECT set_config('app.tenant', 'last by hand', false)", True),
+            ("LISTEN channel; SELECT 'last by hand'", True),
+            ("DO $$ BEGIN PERFORM 'last by hand'; END $$", True),
+            ("CREATE TABLE x (x text DEFAULT 'last by hand'); DROP TABLE x", True),
+            ("SELECT 1; VACUUM (FREEZE) nothing", True),
+        ],
+    )
+    def test_the_reset_is_left_out_only_after_what_is_known_to_be_harmless(
+        self, make_pool: MakePool, cluster: Any, statement: str, is_reset: bool
+    ) -> None:
+        pool = make_pool(1, 1, reset="watch")
+        conn = pool.getconn()
+        conn.autocommit = True
+        try:
+            run(conn, statement)
+        except psycopg2.Error:
+            assert "nothing" in statement  # what fails may have changed something before
+        pool.putconn(conn)
+        assert _was_reset(cluster, pool) == is_reset
+
+    def test_a_call_and_a_procedure_are_reset(self, make_pool: MakePool, cluster: Any) -> None:
+        pool = make_pool(1, 1, reset="watch")
+        for send in (
+            lambda cursor: cursor.execute("CALL remember()"),
+            lambda cursor: cursor.callproc("remembered"),
+        ):
+            with pool.connection() as conn, conn.cursor() as cursor:
+                cursor.execute(
+                    "CREATE OR REPLACE PROCEDURE remember() LANGUAGE sql AS"
+                    " $$ SELECT set_config('app.tenant', 'left behind', false) $$;"
+                    "CREATE OR REPLACE FUNCTION remembered() RETURNS text LANGUAGE sql AS"
+                    " $$ SELECT set_config('app.tenant', 'left behind', false) $$"
+                )
+            with pool.connection() as conn, conn.cursor() as cursor:
+                send(cursor)
+            with pool.connection() as conn:
+                assert query(conn, "SELECT current_setting('app.tenant', true)") in (None, "")
+        with pool.connection() as conn:
+            run(conn, "DROP PROCEDURE remember; DROP FUNCTION remembered")
+
+    def test_a_lease_after_a_dirty_one_starts_clean(self, make_pool: MakePool, cluster: Any) -> None:
+        pool = make_pool(1, 1, reset="watch")
+        with pool.connection() as conn:
+            run(conn, "SET app.tenant = 'one'")
+        assert _was_reset(cluster, pool)
+        conn = pool.getconn()
+        conn.autocommit = True  # else the last statement would be a COMMIT
+        run(conn, "SELECT 'last by hand'")
+        pool.putconn(conn)
+        assert not _was_reset(cluster, pool)
+
+    def test_a_cursor_made_by_hand_is_not_seen_and_so_the_lease_is_reset(
+        self, make_pool: MakePool, cluster: Any
+    ) -> None:
+        pool = make_pool(1, 1, reset="watch")
+        with pool.connection() as conn, psycopg2.extensions.cursor(conn) as by_hand:
+            by_hand.execute("SET app.tenant = 'left behind'")
+        with pool.connection() as conn:
+            assert query(conn, "SELECT current_setting('app.tenant', true)") in (None, "")
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            lambda conn: conn.set_session(readonly=True, autocommit=True),
+            lambda conn: conn.set_client_encoding("LATIN1"),
+        ],
+    )
+    def test_what_psycopg2_sends_by_itself_counts_as_sent(
+        self, make_pool: MakePool, call: Callable[[Any], None]
+    ) -> None:
+        pool = make_pool(1, 1, reset="watch")
+        conn = pool.getconn()
+        call(conn)
+        pool.putconn(conn)
+        again = pool.getconn()
+        assert (again.encoding, query(again, "SHOW client_encoding")) == ("UTF8", "UTF8")
+        assert query(again, "SHOW default_transaction_read_only") == "off"
+
+
+def _was_reset(cluster: Any, pool: Any) -> bool:
+    """Tell whether something was sent on the only idle connection after a statement that says 'last by hand'."""
+    conn = pool._pool[0]
+    statement = "SELECT query FROM pg_stat_activity WHERE pid = %s"
+    return "last by hand" not in cluster.execute(statement, (conn.info.backend_pid,))[0][0]
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+class TestRoundTrips:
+    def test_a_lease_that_sent_nothing_costs_none(self, make_pool: MakePool, cluster: Any, mode: str) -> None:
+        """The server's `state_change` is the moment it last heard of anything."""
+        pool = make_pool(1, 1, reset=mode)
+        with pool.connection() as conn:
+            run(conn, "SELECT 1")
+            pid = conn.info.backend_pid
+        heard = "SELECT state_change FROM pg_stat_activity WHERE pid = %s"
+        before = cluster.execute(heard, (pid,))
+        for _ in range(3):
+            conn = pool.getconn()
+            conn.readonly, conn.tag = None, "mine"
+            conn.info.dsn_parameters  # noqa: B018
+            pool.putconn(conn)
+            with pool.connection():
+                pass
+        if mode not in ("reset", "watch"):  # an attribute that was set may have told the server something
+            assert cluster.execute(heard, (pid,)) == before
+        before = cluster.execute(heard, (pid,))
+        for _ in range(3):
+            conn = pool.getconn()
+            conn.tag = "mine"
+            pool.putconn(conn)
+        assert cluster.execute(heard, (pid,)) == before
+        assert pool.getconn().info.backend_pid == pid
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+class TestWhatIsOnTheObject:
+    def test_the_client_encoding_is_restored(self, make_pool: MakePool, mode: str) -> None:
+        pool = make_pool(1, 1, reset=mode, session_state="allow")
+        conn = pool.getconn()
+        conn.set_client_encoding("LATIN1")
+        pool.putconn(conn)
+        again = pool.getconn()
+        assert again.encoding == "UTF8"
+        assert query(again, "SELECT 'ä€'") == "ä€"
+
+    def test_lists_that_the_user_put_in_place_of_ours_stay_the_users(self, make_pool: MakePool, mode: str) -> None:
+        pool = make_pool(1, 1, reset=mode)
+        conn = pool.getconn()
+        mine: list[str] = []
+        conn.notices = conn.notifies = mine
+        run(conn, "DO $$ BEGIN RAISE NOTICE 'for me'; END $$")
+        assert "for me" in mine[0]
+        pool.putconn(conn)
+        again = pool.getconn()
+        run(again, "DO $$ BEGIN RAISE NOTICE 'for the next one'; END $$")
+        assert len(mine) == 1
+        assert again.notices is not mine
+        assert [notice.split(":")[1].strip() for notice in again.notices] == ["for the next one"]
+
+    def test_attributes_of_the_instance_end_with_the_lease(self, make_pool: MakePool, mode: str) -> None:
+        pool = make_pool(1, 1, reset=mode)
+        conn = pool.getconn()
+        conn.tenant = 7
+        pool.putconn(conn)
+        again = pool.getconn()
+        assert again is conn
+        assert not hasattr(again, "tenant")
+
+    def test_types_registered_without_a_statement_are_undone(self, make_pool: MakePool, mode: str) -> None:
+        pool = make_pool(1, 1, reset=mode)
+        conn = pool.getconn()
+        register_type(new_type((25,), "LOUD", lambda value, cursor: f"{value}!"), conn)
+        pool.putconn(conn)
+        assert query(pool.getconn(), "SELECT 'x'::text") == "x"
+
+    def test_a_large_object_ends_with_its_transaction(self, make_pool: MakePool, mode: str) -> None:
+        pool = make_pool(1, 1, reset=mode)
+        conn = pool.getconn()
+        large = conn.lobject(0, "wb")
+        large.write(b"never committed")
+        oid = large.oid
+        pool.putconn(conn)
+        again = pool.getconn()
+        with pytest.raises(psycopg2.Error):
+            large.read()
+        again.rollback()
+        assert query(again, "SELECT count(*) FROM pg_largeobject_metadata WHERE oid = %s", oid) == 0
+
+    def test_a_cursor_made_by_hand_leaves_no_transaction(self, make_pool: MakePool, mode: str) -> None:
+        pool = make_pool(1, 1, reset=mode)
+        conn = pool.getconn()
+        by_hand = psycopg2.extensions.cursor(conn)
+        by_hand.execute("CREATE TABLE by_hand (x int)")
+        pool.putconn(conn)
+        again = pool.getconn()
+        assert again.info.transaction_status == TRANSACTION_STATUS_IDLE
+        assert query(again, "SELECT to_regclass('by_hand')") is None
+
+    def test_a_transaction_in_two_phases_that_was_not_prepared_is_ended(
+        self, make_pool: MakePool, mode: str, own: Cluster
+    ) -> None:
+        pool = make_pool(1, 1, connect={"dsn": own.dsn("app", "app")}, reset=mode)
+        conn = pool.getconn()
+        conn.tpc_begin(conn.xid(1, "begun", mode))
+        run(conn, "SELECT 1")
+        pool.putconn(conn)
+        again = pool.getconn()
+        assert query(again, "SELECT count(*) FROM pg_prepared_xacts WHERE gid LIKE '%%begun%%'") == 0
+        again.rollback()
+        with again:
+            assert query(again, "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("mode", ALL_MODES)
+class TestHooks:
+    def test_what_configure_sets_on_the_object_outlives_every_return(self, make_pool: MakePool, mode: str) -> None:
+        def configure(conn: Any) -> None:
+            conn.autocommit = True
+            conn.cursor_factory = psycopg2.extras.RealDictCursor
+            conn.team = "blue"
+            register_type(new_type((23,), "LOUD", lambda value, cursor: f"{value}!"), conn)
+
+        pool = make_pool(1, 1, reset=mode, configure=configure)
+        for _ in range(2):  # psycopg2 calls any two types of the same OID equal
+            conn = pool.getconn()
+            with conn.cursor() as cursor:
+                cursor.execute("SELECT 1 AS x")
+                assert cursor.fetchone() == {"x": "1!"}
+            assert (conn.autocommit, conn.team) == (True, "blue")
+            conn.autocommit, conn.cursor_factory = False, None
+            register_type(new_type((23,), "QUIET", lambda value, cursor: None), conn)
+            pool.putconn(conn)
+        assert pool.stats()["opened"] == 1
+
+    def test_a_configure_that_leaves_a_transaction_open_is_told(
+        self, make_pool: MakePool, mode: str, backends: Callable[[], int]
+    ) -> None:
+        before = backends()
+        pool = make_pool(1, 1, reset=mode, configure=lambda conn: run(conn, "SELECT 1"))
+        with pytest.raises(psycopg2.ProgrammingError, match="configure left a transaction open"):
+            pool.getconn()
+        assert pool.stats()["size"] == 0
+        until(lambda: backends() == before, "the connection was closed")
+
+    def test_an_error_in_configure_reaches_the_caller_and_costs_no_slot(
+        self, make_pool: MakePool, mode: str, backends: Callable[[], int]
+    ) -> None:
+        before, errors = backends(), [KeyError("first")]
+
+        def configure(_: Any) -> None:
+            if errors:
+                raise errors.pop()
+
+        pool = make_pool(1, 1, reset=mode, configure=configure)
+        with pytest.raises(KeyError, match="first"):
+            pool.getconn()
+        assert pool.stats()["size"] == 0
+        until(lambda: backends() == before, "the connection was closed")
+        assert query(pool.getconn(timeout=1), "SELECT 1") == 1
+
+    def test_on_return_comes_after_the_reset_and_what_it_sets_stays(self, make_pool: MakePool, mode: str) -> None:
+        seen = []
+
+        def on_return(conn: Any) -> None:
+            seen.append((conn.info.transaction_status, conn.autocommit))
+            with conn.cursor() as cursor:
+                cursor.execute("SET app.tenant = 'from the hook'")
+            conn.commit()
+
+        pool = make_pool(1, 1, reset=mode, session_state="allow", on_return=on_return)
+        conn = pool.getconn()
+        conn.autocommit = True
+        run(conn, "BEGIN")
+        pool.putconn(conn)
+        assert seen == [(TRANSACTION_STATUS_IDLE, False)]
+        assert query(pool.getconn(), "SELECT current_setting('app.tenant')") == "from the hook"
+
+    @pytest.mark.parametrize("kind", [None, ReturningPool])
+    def test_an_on_return_that_fails_costs_the_connection_and_nothing_else(
+        self, make_pool: MakePool, mode: str, kind: Any
+    ) -> None:
+        def on_return(conn: Any) -> None:
+            raise KeyError("from the hook")
+
+        pool = make_pool(1, 1, reset=mode, on_return=on_return, **({"kind": kind} if kind else {}))
+        conn = pool.getconn()
+        run(conn, "SELECT 1")
+        conn.close() if kind else pool.putconn(conn)
+        assert (pool.stats()["size"], pool.stats()["closed_for"]) == (0, {"not reset": 1})
+        assert query(pool.getconn(timeout=1), "SELECT 1") == 1
+
+    def test_an_on_return_that_leaves_a_transaction_open_costs_the_connection(
+        self, make_pool: MakePool, mode: str
+    ) -> None:
+        pool = make_pool(1, 1, reset=mode, on_return=lambda conn: run(conn, "SELECT 1"))
+        conn = pool.getconn()
+        run(conn, "SELECT 1")
+        pool.putconn(conn)
+        assert pool.stats()["closed_for"] == {"left in a transaction by on_return": 1}
