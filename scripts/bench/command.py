@@ -1,0 +1,161 @@
+"""`harden bench pool`: the pool beside the pools it stands in for, in one run on one throw-away PostgreSQL."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from ..atomic import WriteError, write_atomically
+from ..demo.report import describe_machine
+from ..errors import CommandError
+from ..progress import Progress
+from ..stack import Stack
+from .bars import judge
+from .environment import Peers
+from .noise import Listener
+from .page import render_page
+from .result import Result, render_json, rows
+from .rounds import Outcome, Plan, Rounds
+from .server import SETTINGS, Server
+from .subjects import BY_KEY, OURS, SUBJECTS, Subject
+from .table import render_table
+
+QUICK = Plan(rounds=2, slow_rounds=1, seconds=0.4, threads=(1, 8, 64), timeout=2.0, checkouts=100)
+PEERS = [subject.key for subject in SUBJECTS if subject.key not in OURS]
+MOST_THREADS = 256
+EXAMPLES = """\
+examples:
+  scripts/harden bench pool --quick                         every peer, in under a minute
+  scripts/harden bench pool --json out.json --html out.html
+  scripts/harden bench pool --peers psycopg2,psycopg-pool --rounds 9
+  scripts/harden bench pool --peers psycopg2,semaphore      peers that need no installing
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("what", choices=("pool",), help="what is compared")
+    parser.add_argument("--quick", action="store_true", help="short rounds: under a minute in all")
+    parser.add_argument("--peers", type=_peers, default=PEERS, metavar="A,B",
+                        help=f"beside ours, of {', '.join(PEERS)} (default: all)")  # fmt: skip
+    parser.add_argument("--rounds", type=_rounds, metavar="N",
+                        help="rounds of each figure (default: 5; 2 with --quick)")  # fmt: skip
+    parser.add_argument("--seconds", type=_seconds, metavar="S",
+                        help="length of a round of contention (default: 2; 0.4 with --quick)")  # fmt: skip
+    parser.add_argument("--threads", type=_threads, metavar="N,N",
+                        help="numbers of threads to show the cost for (default: 1,8,64,256)")  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every round")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
+
+
+def _peers(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in PEERS:
+            close = difflib.get_close_matches(name, PEERS, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(PEERS)}"
+            raise argparse.ArgumentTypeError(f"{name!r} is no peer; {hint}")
+    return names
+
+
+def _rounds(text: str) -> int:
+    return _number(text, "number of rounds", 1, 100)
+
+
+def _threads(text: str) -> tuple[int, ...]:
+    return tuple(_number(part.strip(), "number of threads", 1, MOST_THREADS) for part in text.split(","))
+
+
+def _number(text: str, what: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what} ({low} to {high})")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time for a round (0.1 to 60 seconds)")
+    return seconds
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure every subject, print the tables, write the reports."""
+    progress = Progress()
+    for file in (options.json, options.html):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise CommandError(f"the folder of {file} does not exist; make it, or name another file")
+    subjects = [BY_KEY[key] for key in BY_KEY if key in OURS or key in options.peers]
+    peers = Peers(Path(sys.prefix) / "peers", progress)
+    python = peers.prepare(subjects)
+    result = _measure(_plan(options), subjects, python, peers.missing, progress)
+    bars = judge(result)
+    print(render_table(result, bars), end="", flush=True)
+    _write(options.json, render_json(result, bars), progress)
+    _write(options.html, render_page(result, bars), progress)
+    return 0
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    plan = QUICK if options.quick else Plan()
+    if options.rounds:
+        plan = replace(plan, rounds=options.rounds, slow_rounds=min(options.rounds, plan.slow_rounds))
+    return replace(plan, seconds=options.seconds or plan.seconds, threads=options.threads or plan.threads)
+
+
+def _measure(
+    plan: Plan, subjects: Sequence[Subject], python: str, missing: dict[str, str], progress: Progress
+) -> Result:
+    able = [subject for subject in subjects if not missing.keys() & set(subject.packages)]
+    listener = Listener()
+    with Stack(progress) as stack:
+        machine = describe_machine(stack.binaries.postgres_version)
+        with closing(Server(stack.postgres(SETTINGS))) as server:
+            outcome = Rounds(server, stack.run, plan, python, progress).measure(able)
+    if not any(key in outcome.measured for key in OURS):
+        raise CommandError(f"our own pool could not be measured: {next(iter(outcome.left_out.values()))}")
+    return Result(
+        date=date.today().isoformat(),
+        command=f"scripts/harden {shlex.join(sys.argv[1:])}",
+        machine={name: value for name, value in machine.items() if name not in NOT_HERE},
+        versions=outcome.versions,
+        plan=plan,
+        noise=listener.heard(),
+        rows=rows(able, outcome),
+        left_out=_left_out(subjects, missing, outcome),
+        problems=outcome.problems,
+    )
+
+
+NOT_HERE = ("pgbouncer", "gunicorn", "flask", "werkzeug", "psycopg2")  # no part of this measurement
+
+
+def _left_out(subjects: Sequence[Subject], missing: dict[str, str], outcome: Outcome) -> dict[str, str]:
+    reasons = {
+        subject.label: f"{name} could not be installed: {missing[name]}"
+        for subject in subjects
+        for name in subject.packages
+        if name in missing
+    }
+    return {**reasons, **{BY_KEY[key].label: reason for key, reason in outcome.left_out.items()}}
+
+
+def _write(file: Path | None, text: str, progress: Progress) -> None:
+    if file is None:
+        return
+    try:
+        write_atomically(file, text)
+    except WriteError as error:
+        raise CommandError(str(error)) from None
+    progress(f"wrote {file}")
