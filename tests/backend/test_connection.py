@@ -16,12 +16,12 @@ from psycopg2 import sql
 from psycopg2.extensions import adapt, connection, cursor, encrypt_password, quote_ident
 
 from backend.connection import Leased, Returning, Shared, leased_class
-from backend.record import Record
-from backend.site import current_site, site_text
 from backend.database_helper import SharedPool
 from backend.dropin import ReturningPool
+from backend.record import Record
+from backend.site import current_site, site_text
 from tests.support.sql import query, run
-from tests.support.threads import DEADLINE, Running, waiting
+from tests.support.threads import DEADLINE, Running, until, waiting
 
 from .conftest import MakePool
 
@@ -366,3 +366,82 @@ class TestDoubleClose:
         pool.putconn(conn)
         with pytest.raises(psycopg2.pool.PoolError, match="unkeyed"):
             pool.putconn(conn)
+
+
+class TestSeveralThreads:
+    """One connection in several threads: psycopg2 lets it be, and its statements then share one transaction."""
+
+    def test_a_lease_that_several_other_threads_use_is_reported_once(
+        self, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pool = make_pool(1, 1)
+        conn = pool.getconn()
+        go_on = threading.Event()
+
+        def use(times: int) -> None:
+            for _ in range(times):
+                query(conn, "SELECT 1")
+            go_on.wait(DEADLINE)  # a thread that has ended may lend its number to the next
+
+        users = [Running(use, 5) for _ in range(3)]
+        until(lambda: len(conn._record.users or ()) == 3, "three threads used it")
+        go_on.set()
+        for user in users:
+            user.join()
+        lines = [record.getMessage() for record in caplog.records]
+        assert len(lines) == 1
+        assert lines[0].startswith(f"one connection, taken by {threading.current_thread().name}, is used by several")
+        assert "tests/support/sql.py:" in lines[0]
+        assert lines[0].endswith("take a connection in each thread instead")
+
+    def test_a_lease_handed_over_to_one_thread_is_nothing_to_report(
+        self, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pool = make_pool(1, 1)
+        conn = pool.getconn()
+        for _ in range(3):
+            query(conn, "SELECT 1")
+
+        def use() -> None:
+            for _ in range(5):
+                query(conn, "SELECT 1")
+            pool.putconn(conn)
+
+        Running(use).join()
+        assert not caplog.records
+
+    def test_each_lease_is_counted_anew(self, make_pool: MakePool, caplog: pytest.LogCaptureFixture) -> None:
+        pool = make_pool(1, 1)
+        for _ in range(3):
+            conn = pool.getconn()
+            Running(query, conn, "SELECT 1").join()
+            pool.putconn(conn)
+        assert not caplog.records
+        assert conn._record.users is None
+
+
+class TestAttributes:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("autocommit", True), ("isolation_level", 3), ("readonly", True), ("deferrable", True)],
+    )
+    def test_they_read_and_write_as_psycopg2_s(self, conn: Any, name: str, value: Any) -> None:
+        before = getattr(conn, name)
+        setattr(conn, name, value)
+        assert getattr(conn, name) == value
+        assert getattr(type(conn), name).__doc__ == getattr(connection, name).__doc__
+        setattr(conn, name, before)
+
+    def test_a_wrong_value_is_psycopg2_s_error(self, conn: Any) -> None:
+        with pytest.raises(ValueError, match="isolation_level"):
+            conn.isolation_level = "nonsense"
+
+    def test_lists_are_the_objects_that_were_set(self, conn: Any) -> None:
+        mine: list[str] = []
+        conn.notices = mine
+        assert conn.notices is mine
+
+    @pytest.mark.parametrize("name", ["set_session", "reset", "cancel", "tpc_begin"])
+    def test_guarded_methods_keep_their_names_and_docs(self, name: str) -> None:
+        assert getattr(Leased, name).__name__ == name
+        assert getattr(Leased, name).__doc__ == getattr(connection, name).__doc__

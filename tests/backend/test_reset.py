@@ -598,7 +598,7 @@ class TestHooks:
         with pytest.raises(psycopg2.ProgrammingError, match="configure left a transaction open"):
             pool.getconn()
         assert pool.stats()["size"] == 0
-        until(lambda: backends() == before, "the connection was closed")
+        until(lambda: backends() <= before, "the connection was closed")
 
     def test_an_error_in_configure_reaches_the_caller_and_costs_no_slot(
         self, make_pool: MakePool, mode: str, backends: Callable[[], int]
@@ -613,7 +613,7 @@ class TestHooks:
         with pytest.raises(KeyError, match="first"):
             pool.getconn()
         assert pool.stats()["size"] == 0
-        until(lambda: backends() == before, "the connection was closed")
+        until(lambda: backends() <= before, "the connection was closed")
         assert query(pool.getconn(timeout=1), "SELECT 1") == 1
 
     def test_on_return_comes_after_the_reset_and_what_it_sets_stays(self, make_pool: MakePool, mode: str) -> None:
