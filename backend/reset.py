@@ -60,11 +60,13 @@ def baseline(conn: Any) -> Baseline:
 
 
 def is_pristine(conn: Any, record: Record) -> bool:
-    """Tell whether a lease that sent nothing changed nothing on the object either."""
+    """Tell whether a lease that sent nothing changed nothing on the object either, and nobody was told of it."""
     before = record.baseline
     return not (
         conn.notices
         or conn.notifies
+        or record.leak_reported
+        or record.stall_reported
         or _differ(conn.string_types, before.string_types)
         or _differ(conn.binary_types, before.binary_types)
         or len(conn.__dict__) != before.names

@@ -390,7 +390,8 @@ class TestSeveralThreads:
             user.join()
         lines = [record.getMessage() for record in caplog.records]
         assert len(lines) == 1
-        assert lines[0].startswith(f"one connection, taken by {threading.current_thread().name}, is used by several")
+        taker = threading.current_thread().name
+        assert lines[0].startswith(f"one connection, taken by {taker}, is used by several threads, now at ")
         assert "tests/support/sql.py:" in lines[0]
         assert lines[0].endswith("take a connection in each thread instead")
 

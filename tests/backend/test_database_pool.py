@@ -14,10 +14,17 @@ import pytest
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 from psycopg2.extras import RealDictCursor
 
-from backend import PoolClosed, PoolOptions, PoolTimeout, SettingsError, ThreadedConnectionPool
+from backend import (
+    PoolClosed,
+    PoolOptions,
+    PoolTimeout,
+    SettingsError,
+    SimpleConnectionPool,
+    ThreadedConnectionPool,
+)
 from tests.support.connects import Connects
 from tests.support.sql import backend, query, run
-from tests.support.threads import DEADLINE, Running, waiting
+from tests.support.threads import DEADLINE, Running, together, waiting
 
 from .conftest import MakePool
 
@@ -357,3 +364,50 @@ class TestOptions:
         connects.held.set()
         assert isinstance(slow.error(), PoolClosed)
         assert backends() == before
+
+
+class TestWhatAppsLookAt:
+    """Attributes that psycopg2 does not document, and that apps read all the same."""
+
+    def test_pool_and_used_are_the_idle_and_the_leased_ones(self, make_pool: MakePool) -> None:
+        pool = make_pool(0, 3)
+        keyed, plain, idle = pool.getconn("key"), pool.getconn(), pool.getconn()
+        pool.putconn(idle)
+        assert pool._pool == [idle]
+        assert pool._used["key"] is keyed
+        assert len(pool._used) == 2
+        assert plain in pool._used.values()
+        pool.putconn(keyed)
+        pool.putconn(plain)
+        assert (len(pool._pool), pool._used) == (3, {})
+
+    def test_what_is_returned_is_a_copy(self, make_pool: MakePool) -> None:
+        pool = make_pool(0, 1)
+        pool.putconn(pool.getconn())
+        pool._pool.clear()
+        pool._used.clear()
+        assert pool.stats()["idle"] == 1
+
+    def test_sizes_and_closed_are_there_as_in_psycopg2(self, make_pool: MakePool) -> None:
+        pool = make_pool(1, 3)
+        assert (pool.minconn, pool.maxconn, pool.closed) == (1, 3, False)
+        pool.closeall()
+        assert pool.closed is True
+
+
+class TestSimpleConnectionPool:
+    def test_it_is_the_same_pool_and_threads_may_share_it(self, make_pool: MakePool) -> None:
+        pool = make_pool(0, 2, kind=SimpleConnectionPool)
+        assert repr(pool) == "<SimpleConnectionPool used=0 idle=0 max=2>"
+
+        def work(_: int) -> int:
+            with pool.connection() as conn:
+                return int(query(conn, "SELECT 1"))
+
+        assert together(8, work) == [1] * 8
+        assert pool.stats()["size"] <= 2
+
+    def test_the_signature_is_psycopg2_s(self) -> None:
+        theirs = list(inspect.signature(psycopg2.pool.SimpleConnectionPool.__init__).parameters)
+        ours = list(inspect.signature(SimpleConnectionPool.__init__).parameters)
+        assert [name for name in ours if name != "pool_options"] == theirs

@@ -22,6 +22,8 @@ from backend.errors import (
     SettingsError,
 )
 
+from .conftest import MakePool
+
 FIGURES = {"used": 2, "idle": 0, "waiting": 3, "maxconn": 2, "longest_lease": 1.25}
 EXAMPLES = [
     SettingsError(["one", "two"]),
@@ -71,3 +73,25 @@ def test_each_code_is_there_once_and_in_the_tree_at_the_top_of_the_module() -> N
 def test_settings_error_lists_every_problem() -> None:
     error = SettingsError(["one", "two"])
     assert (str(error), error.problems) == ("one; two", ["one", "two"])
+
+
+def test_a_pool_error_keeps_copies_of_what_it_was_given() -> None:
+    figures, held = {"used": 1}, [{"thread": "t", "seconds": 2.0}]
+    error = PoolTimeout("late", figures, held)
+    figures.clear()
+    held.clear()
+    assert (error.figures, error.holders) == ({"used": 1}, [{"thread": "t", "seconds": 2.0}])
+    assert (PoolClosed("closed").figures, PoolClosed("closed").holders) == ({}, [])
+
+
+def test_the_error_of_a_real_pool_survives_pickling(make_pool: MakePool) -> None:
+    pool = make_pool(0, 1)
+    held = pool.getconn()
+    with pytest.raises(PoolTimeout) as caught:
+        pool.getconn(timeout=0)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.holders, again.figures) == (
+        str(caught.value), caught.value.holders, caught.value.figures,
+    )  # fmt: skip
+    assert again.holders[0]["state"] == "idle"
+    assert held is not None

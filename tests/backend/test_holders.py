@@ -108,7 +108,8 @@ class TestExhausted:
             pool.getconn(timeout=0)
         message = str(caught.value)
         assert "\n" not in message
-        assert message.startswith("no connection after 0.00 s (used=2 idle=0 waiting=0 max=2, longest lease 3.5 s)")
+        numbers = "(used=2 idle=0 waiting=0 max=2, longest lease 3.5 s)"
+        assert message.startswith(f"no connection after 0.00 s {numbers}; held by slow-view for 3.5 s")
         assert f"held by slow-view for 3.5 s (idle in a transaction, taken at {__file__}:" in message
         assert "slow-view for 1.0 s (idle, taken at" in message
         assert "in hold_it_here" in message
@@ -148,7 +149,7 @@ class TestExhausted:
     def test_a_thread_that_waits_for_itself_is_told(self, make_pool: MakePool) -> None:
         pool = make_pool(0, 2)
         held = [pool.getconn(), pool.getconn()]
-        with pytest.raises(PoolTimeout, match=r"no connection after 0\.00 s, and this very thread holds them all \("):
+        with pytest.raises(PoolTimeout, match=r"after 0\.00 s, and this very thread holds them all \("):
             pool.getconn(timeout=0)
         assert len(held) == 2
 
@@ -227,6 +228,21 @@ class TestReports:
         assert [record.getMessage() for record in caplog.records] == [
             "connection given back after all, after 12.0 s"
         ]
+
+    @pytest.mark.parametrize("use", [lambda conn: None, lambda conn: run(conn, "SELECT 1")])
+    def test_each_lease_of_one_connection_is_reported_anew(
+        self, pool: Any, clock: Clock, caplog: pytest.LogCaptureFixture, use: Callable[[Any], None]
+    ) -> None:
+        """Also one that sent nothing, and so needs no reset when it comes back."""
+        for _ in range(2):
+            conn = pool.getconn()
+            use(conn)
+            clock.now += 11.0
+            pool.stats()
+            pool.putconn(conn)
+        heads = [record.getMessage().partition(",")[0].partition(";")[0] for record in caplog.records]
+        held = "connection held for 11.0 s"
+        assert heads == [held, held, "connection given back after all"] * 2
 
     def test_a_lease_that_came_back_in_time_says_nothing(
         self, pool: Any, clock: Clock, caplog: pytest.LogCaptureFixture

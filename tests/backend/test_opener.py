@@ -10,6 +10,7 @@ import pytest
 from backend import PoolOptions
 from backend.connection import Leased
 from backend.opener import Opener
+from scripts.stack.bouncer import Bouncer
 from tests.support.sql import query
 
 from .conftest import MakePool
@@ -57,3 +58,50 @@ def test_a_malformed_dsn_is_found_when_the_pool_is_made() -> None:
         arguments("host=h nonsense=1")
 
 
+def test_a_vanished_peer_is_noticed_in_the_time_that_was_asked_for() -> None:
+    given = arguments("host=h", options=PoolOptions(peer_timeout=12.0))
+    assert (given["keepalives_idle"], given["keepalives_interval"], given["keepalives_count"]) == (4, 2, 4)
+    assert given["keepalives_idle"] + given["keepalives_interval"] * given["keepalives_count"] <= 12
+    assert given["tcp_user_timeout"] == 12_000
+    for name in ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"):
+        assert name not in arguments(f"host=h {name}=77", options=PoolOptions(peer_timeout=12.0))
+        assert arguments("host=h", **{name: 77})[name] == 77
+        assert name not in arguments("host=h", options=PoolOptions(peer_timeout=0))
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.5, 1.0])
+def test_no_timeout_is_rounded_to_zero_which_would_mean_for_ever(seconds: float) -> None:
+    given = arguments("host=h", options=PoolOptions(peer_timeout=seconds))
+    assert min(given["keepalives_idle"], given["keepalives_interval"]) >= 1
+    assert given["tcp_user_timeout"] >= 1000
+
+
+def test_configure_is_called_before_the_connection_is_anybodys(make_pool: MakePool) -> None:
+    seen: list[Any] = []
+    pool = make_pool(1, 1, configure=lambda conn: seen.append((conn.closed, conn._record)))
+    assert pool.getconn() is not None
+    assert seen == [(0, None)]
+
+
+def test_lifetimes_are_spread_over_a_tenth(make_pool: MakePool) -> None:
+    pool = make_pool(8, 8, max_lifetime=1000.0, clock=lambda: 0.0)
+    held = [pool.getconn() for _ in range(8)]
+    expires = [conn._record.expires for conn in held]
+    assert all(900.0 <= each <= 1000.0 for each in expires)
+    assert len(set(expires)) == 8
+
+
+def test_a_direct_connection_is_told_from_one_through_pgbouncer(
+    make_pool: MakePool, bouncer: Bouncer, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    direct = make_pool(1, 1)
+    bounced = make_pool(1, 1, connect={"dsn": bouncer.url(database, "app")}, reset="pgbouncer")
+    for pool, is_bounced in ((direct, False), (bounced, True)):
+        with pool.connection() as conn:
+            assert query(conn, "SELECT 1") == 1
+        assert pool.stats()["pgbouncer"] is is_bounced
+    assert not caplog.records
+    careless = make_pool(0, 1, connect={"dsn": bouncer.url(database, "app")}, reset="watch")
+    conn = careless.getconn()
+    assert "connected through PgBouncer, and resetting sessions by DISCARD ALL" in caplog.text
+    careless.putconn(conn, close=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend import PoolOptions, SettingsError
-from backend.pool_options import checked_sizes
+from backend.pool_options import CHOICES, HOOKS, checked_sizes
 
 NUMBERS = [field.name for field in dataclasses.fields(PoolOptions) if isinstance(field.default, (int, float))]
 
@@ -46,3 +46,25 @@ def test_sizes_are_taken_as_they_are_or_refused(low: int, high: int) -> None:
         assert 0 <= low <= high >= 1
     except SettingsError:
         assert not 0 <= low <= high or high < 1
+
+
+@pytest.mark.parametrize("name", HOOKS)
+@pytest.mark.parametrize("value", [3, "print", [print]])
+def test_a_hook_that_cannot_be_called_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=rf"PoolOptions\.{name}=.* cannot be called"):
+        PoolOptions(**{name: value})
+
+
+@pytest.mark.parametrize("name", sorted(CHOICES))
+def test_each_choice_is_taken_and_nothing_else(name: str) -> None:
+    for value in CHOICES[name]:
+        assert getattr(PoolOptions(**{name: value}), name) == value
+    for wrong in ("", CHOICES[name][0].upper(), None, 0):
+        with pytest.raises(SettingsError, match=rf"PoolOptions\.{name}=.* is not one of {CHOICES[name][0]}, "):
+            PoolOptions(**{name: wrong})
+
+
+def test_every_option_is_documented() -> None:
+    described = PoolOptions.__doc__ or ""
+    for field in dataclasses.fields(PoolOptions):
+        assert f"        {field.name}: " in described
