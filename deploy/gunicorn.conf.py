@@ -13,28 +13,33 @@ import shlex
 import sys
 from pathlib import Path
 
+worker_class = "gthread"  # threads wait for the database together; a worker a request costs five times the memory
 
-def _is_gevent_asked_for():  # type: ignore[no-untyped-def]
-    """Tell whether `-k gevent` overrides the worker class below; it is read after this file."""
+
+def _asked_worker_class():  # type: ignore[no-untyped-def]
+    """Return the worker class that `-k` will set instead, for Gunicorn reads its arguments after this file."""
     if "gunicorn.app.base" not in sys.modules:
-        return False  # this file is run by somebody else, whose arguments these are
+        return worker_class  # this file is run by somebody else, whose arguments these are
     from gunicorn.config import Config
 
     parser = Config().parser()
     for words in (sys.argv[1:], shlex.split(os.environ.get("GUNICORN_CMD_ARGS", ""))):
         asked = parser.parse_known_args(words)[0].worker_class
         if asked:
-            return "gevent" in str(asked)
-    return False
+            return asked
+    return worker_class
 
 
-if _is_gevent_asked_for():
+if "gevent" in str(_asked_worker_class()):
     # Gunicorn patches in its workers. By then the runtime is imported, here, and with preload_app the app as
     # well: they would keep real locks, at which one request stops all others, and the number of the one real
     # thread, so that a pool takes all requests for one caller.
-    from gevent import monkey
-
-    monkey.patch_all()
+    try:
+        from gevent import monkey
+    except ImportError:
+        pass  # Gunicorn says what is missing
+    else:
+        monkey.patch_all()
 
 _root = Path(__file__).resolve().parent.parent
 _runtime = runpy.run_path(str(_root / "backend" / "importing.py"))["import_for_environment"]()
@@ -47,7 +52,6 @@ except ValueError as _error:
 
 if str(_root) not in sys.path:
     sys.path.insert(0, str(_root))  # where wsgi.py is; --check-config does not look at `pythonpath`
-worker_class = "gthread"  # threads wait for the database together; a worker a request costs five times the memory
 workers = _settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))  # two, so that one can be replaced
 threads = _settings["THREADS"]
 preload_app = _settings["HARDEN_PRELOAD"]
