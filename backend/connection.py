@@ -20,8 +20,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import threading
 import weakref
-from threading import get_ident
 from typing import Any
 
 import psycopg2
@@ -70,7 +70,7 @@ class Leased(connection):
         if record is None:
             return super().cursor(*args, **kwargs)
         record.touched = True
-        if record.thread != get_ident():
+        if record.thread != threading.get_ident():
             _note_user(record)
         if record.watch is None:
             cursor = super().cursor(*args, **kwargs)
@@ -143,7 +143,7 @@ for _name in ("autocommit", "isolation_level", "readonly", "deferrable", "cursor
 def _note_user(record: Record) -> None:
     """Remember another thread that uses this lease; say so once when it is more than a hand-over."""
     users = record.users = record.users or set()
-    if (me := get_ident()) in users:
+    if (me := threading.get_ident()) in users:
         return
     users.add(me)
     if len(users) == 2:  # the taker, and two more

@@ -24,6 +24,7 @@ class Housekeeper:
 
     def __init__(self) -> None:
         self._start_afresh()
+        self._pid = -1  # the first `watch` makes the lock anew: gevent may replace locks after this import
 
     def _start_afresh(self) -> None:
         self._pid = os.getpid()
@@ -48,18 +49,22 @@ class Housekeeper:
                 self._changed.notify()
 
     def _run(self) -> None:
+        changed = self._changed
         while True:
-            with self._changed:
-                pool = self._next()
+            with changed:
+                pool = self._next(changed)
                 if pool is None:
                     self._thread = None
                     return
             self._look_after(pool)
             del pool  # or it would be kept while this thread sleeps
 
-    def _next(self) -> Any:
+    def _next(self, changed: threading.Condition) -> Any:
         """Wait until a pool is due, and return it; None when there are none left. Called with the lock held."""
         while True:
+            if changed is not self._changed or self._pid != os.getpid():
+                # A thread that gevent made lives on in a forked child; its state there is the parent's.
+                threading.Event().wait()
             due = [(when, pool) for pool, when in list(self._due.items())]
             if not due:
                 return None
@@ -68,7 +73,7 @@ class Housekeeper:
             if wait <= 0.0:
                 return pool
             del due, pool
-            self._changed.wait(min(wait, RETRY))
+            changed.wait(min(wait, RETRY))
 
     def _look_after(self, pool: Any) -> None:
         try:

@@ -8,9 +8,9 @@ If a field here is stale, a caller gets a connection that another one still uses
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any
 
 from .site import Site
@@ -72,7 +72,7 @@ class Record:
         """Tell whether the caller may use the connection: it is leased, and not to somebody after him."""
         if not self.givers or not self.leased:
             return self.leased
-        me = get_ident()
+        me = threading.get_ident()
         return me == self.thread or me not in self.givers
 
     def end(self, now: float) -> None:
