@@ -45,6 +45,7 @@ _HIDDEN = re.compile(
     re.DOTALL,
 )
 _NEEDS_MORE = re.compile(rf"""/\*|(?P<quote>['"])(?:{_NAMES})(?P=quote)""")
+_NESTED = re.compile(r"/\*(?:[^*/]|\*(?!/)|/(?!\*))*/\*")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _BEFORE_STATEMENT = re.compile(r";[\s(;]*")
 
@@ -187,8 +188,8 @@ def _code(text: str) -> str:
 
 
 def _without_nested_comments(text: str) -> str:
-    if text.count("/*") <= text.count("*/") and len(_COMMENT_EDGE.findall(text)) < 3:
-        return text
+    if text.rfind("*/") > text.rfind("/*") and _NESTED.search(text) is None:
+        return text  # as nearly always
     kept, since, at = [], 0, 0
     while (hidden := _HIDDEN.search(text, at)) is not None:
         at = hidden.end()
