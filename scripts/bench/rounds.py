@@ -5,6 +5,7 @@ What disturbs a minute then disturbs all subjects alike, and nobody is always th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from ..stack.runfolder import RunFolder
 from .server import Peak, Server
 from .session import Worker, WorkerError
 from .subjects import Subject
+
+LONG_ENOUGH = 5.0  # seconds for all checkouts after terminate; what takes longer has shown that it does
 
 Measured = dict[str, dict[str, list[float]]]
 Step = Callable[[Subject], Mapping[str, float]]
@@ -25,7 +28,7 @@ class Plan:
 
     Attributes:
         rounds: of most figures.
-        slow_rounds: of those that need fresh processes: memory and recovery.
+        slow_rounds: of those that open pools or start processes: storm, memory and recovery.
         seconds: of one round of contention; the other figures take a part of it.
         threads: the numbers of threads to show the cost for.
         timeout: how long a pool lets a caller wait.
@@ -34,6 +37,7 @@ class Plan:
         crowd: threads in contention and storm.
         hold_ms: how long each of them holds a connection.
         idle: connections in the measurement of memory.
+        budget: when it is behind this time, further rounds of a figure are left out; the first never is.
     """
 
     rounds: int = 5
@@ -46,16 +50,21 @@ class Plan:
     crowd: int = 64
     hold_ms: float = 2.0
     idle: int = 48
+    budget: float = 480.0
 
 
 @dataclass
 class Outcome:
-    """What was measured: per subject and figure one value per round, and what could not be."""
+    """What was measured: per subject and figure one value per round, and what could not be.
+
+    `cut` has a figure's name for each round that was left out because the machine was too slow for all of them.
+    """
 
     measured: Measured = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
 
 
 class Rounds:
@@ -78,6 +87,7 @@ class Rounds:
         self._python = python
         self._progress = progress
         self._workers: dict[str, Worker] = {}
+        self._begun = 0.0
         self.outcome = Outcome()
 
     def measure(self, subjects: Sequence[Subject]) -> Outcome:
@@ -85,10 +95,15 @@ class Rounds:
         with ExitStack() as ending:
             ending.callback(self._stop_all)
             present = [subject for subject in subjects if self._is_started(subject)]
-            steps = list(self._steps(present))
-            for done, (text, subject, step) in enumerate(steps):
-                self._progress.bar(done, len(steps), f"{text}: {subject.label}")
-                self._record(text, subject, step)
+            rounds = list(self._rounds())
+            self._begun = time.monotonic()
+            for done, (text, number, step) in enumerate(rounds):
+                if number and self._is_late(done / len(rounds)):
+                    self.outcome.cut.append(text)
+                    continue
+                for place, subject in enumerate(rotated(present, number)):
+                    self._progress.bar(done + place / len(present), len(rounds), f"{text}: {subject.label}")
+                    self._record(text, subject, step)
         self._progress.clear()
         return self.outcome
 
@@ -107,19 +122,21 @@ class Rounds:
         setup = {"dsn": self._server.dsn, "size": self._plan.size, "timeout": self._plan.timeout}
         return Worker(self._python, subject.key, setup, self._run)
 
-    def _steps(self, present: Sequence[Subject]) -> Iterator[tuple[str, Subject, Step]]:
+    def _rounds(self) -> Iterator[tuple[str, int, Step]]:
         for text, step, rounds in self._figures():
             for number in range(rounds):
-                start = number % max(len(present), 1)
-                for subject in [*present[start:], *present[:start]]:
-                    yield text, subject, step
+                yield text, number, step
+
+    def _is_late(self, done: float) -> bool:
+        """Tell whether so much of the work has taken more than its share of the time."""
+        return time.monotonic() - self._begun > self._plan.budget * done
 
     def _figures(self) -> Iterator[tuple[str, Step, int]]:
         plan = self._plan
         yield "checkout", self._plain("checkout", plan.seconds / 8), plan.rounds
         yield "checkout with a query", self._plain("query", plan.seconds / 5), plan.rounds
         yield f"{plan.crowd} threads on {plan.size} connections", self._contention, plan.rounds
-        yield "connect storm", self._storm, plan.rounds
+        yield "connect storm", self._storm, plan.slow_rounds
         for threads in plan.threads:
             yield f"cost with {threads} threads", self._by_threads(threads), plan.rounds
         yield "memory and recovery", self._in_fresh_process, plan.slow_rounds
@@ -182,5 +199,11 @@ class Rounds:
                 figures.update(fresh.ask("memory", connections=self._plan.idle))
             fresh.ask("hello")
             self._server.terminate(f"bench-{subject.key}-pool")
-            figures.update(fresh.ask("recovery", 120, checkouts=self._plan.checkouts, seconds=30.0))
+            figures.update(fresh.ask("recovery", 120, checkouts=self._plan.checkouts, seconds=LONG_ENOUGH))
         return figures
+
+
+def rotated(subjects: Sequence[Subject], number: int) -> list[Subject]:
+    """Return the subjects in the order of a round: each round begins with another one."""
+    start = number % max(len(subjects), 1)
+    return [*subjects[start:], *subjects[:start]]

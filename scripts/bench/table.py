@@ -70,8 +70,8 @@ def notes(result: Result) -> Iterator[str]:
     )
     yield "versions: " + ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
     yield (
-        f"measured {result.date} with {result.command}: {plan.rounds} rounds ({plan.slow_rounds} of memory and "
-        f"recovery), {plan.seconds:g} s of contention each, a caller waits {plan.timeout:g} s at most"
+        f"measured {result.date} with {result.command}: {plan.rounds} rounds ({plan.slow_rounds} of storm, memory "
+        f"and recovery), {plan.seconds:g} s of contention each, a caller waits {plan.timeout:g} s at most"
     )
     yield f"noise: {result.noise_line()}"
     for label, reason in result.left_out.items():

@@ -113,3 +113,8 @@ def test_options_go_before_the_plan_of_quick() -> None:
     plan = _plan("--quick", "--rounds", "7", "--seconds", "1.5", "--threads", "2,4")
     assert (plan.rounds, plan.slow_rounds, plan.seconds, plan.threads) == (7, 1, 1.5, (2, 4))
     assert _plan("--rounds", "1").slow_rounds == 1
+
+
+def test_rounds_that_were_asked_for_are_not_cut() -> None:
+    assert _plan("--quick").budget < 60
+    assert _plan("--quick", "--rounds", "2").budget == command.A_DAY
