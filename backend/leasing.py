@@ -144,6 +144,8 @@ class Leasing:
         try:
             self._plan_for(waiter)
             waiter.sleep(remaining)
+            if waiter.result is None and slots.is_probing():  # as if it were this caller's own attempt
+                waiter.sleep(self.options.connect_timeout)
             with slots.lock:
                 got = slots.queue.leave(waiter)
                 waited = self._clock() - start
@@ -154,6 +156,8 @@ class Leasing:
             self._withdraw(waiter)
             raise
         if got is None:
+            if not slots.leased:  # else who holds what is worth knowing as well
+                slots.raise_if_unreachable()
             raise self._exhausted(PoolTimeout, f"no connection after {waited:.2f} s") from slots.outage.cause
         if isinstance(got, BaseException):
             raise got
@@ -200,18 +204,19 @@ class Leasing:
 
     def _open(self) -> tuple[Any, Waiter | None]:
         """Connect on a permit."""
-        slots = self._slots
+        slots, begun = self._slots, self._clock()
         try:
             conn = self._opener.open(self._give_back if issubclass(self.lease_kind, Returning) else None)
             outage = slots.outage
             if not slots.connected(conn):
                 log.warning("connected again, after %.1f s of failing", self._clock() - outage.since)
         except BaseException as error:
-            waiter = slots.connect_failed(error)
+            waiter = slots.connect_failed(error, begun)
             if waiter is None:
                 raise
             return None, waiter
-        housekeeper.watch(self, upkeep.pause(self))
+        finally:
+            housekeeper.watch(self, upkeep.pause(self))  # a failure as well: it tries again for minconn, and tells
         return conn, None
 
     def _swap(self, conn: Any, reason: str) -> None:
@@ -318,7 +323,8 @@ class Leasing:
             if not reset.clean(conn, record, options.reset):
                 return "closed by its user" if connection.closed.__get__(conn) == 1 else "broken"
             if self._opener.must_write and self._opener.is_lost_for_writes(conn, has_failed=has_failed):
-                self._slots.retire_all()
+                for idle in self._slots.retire_all():
+                    self._discard_taken(idle, "read-only")
                 return "read-only"
             if options.on_return is not None:
                 options.on_return(conn)

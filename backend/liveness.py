@@ -11,8 +11,11 @@ Knows nothing of pools. If this is wrong, callers get connections to servers tha
 
 from __future__ import annotations
 
+import os
 import select
+import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -37,8 +40,8 @@ def has_hung_up(conn: connection) -> bool:
     base: Any = connection
     try:
         return bool(base.closed.__get__(conn) or _poll(conn, HUNG_UP)(0))
-    except (psycopg2.Error, OSError):
-        return True  # closed between the two
+    except (psycopg2.Error, OSError, ValueError):
+        return True  # closed between the two; ValueError: broken in its user's hands, and has no socket any more
 
 
 def _poll(conn: connection, events: int) -> Poll:
@@ -50,12 +53,21 @@ def _poll(conn: connection, events: int) -> Poll:
     return poll
 
 
-def answers(conn: connection) -> bool:
-    """Tell whether the server answers a query; costs one round trip and leaves the session as it was."""
+def answers(conn: connection, within: float = 0.0) -> bool:
+    """Tell whether the server answers a query; costs one round trip and leaves the session as it was.
+
+    Args:
+        within: seconds; a server that is silent for longer does not answer. 0 waits as long as the system does,
+            which is for ever where the other end still acknowledges: a host that hangs, a proxy that stopped.
+    """
     base: Any = connection
     try:
         if base.closed.__get__(conn) or conn.info.transaction_status != TRANSACTION_STATUS_IDLE:
             return False
+        if within:
+            with _Limit(conn, within) as limit:
+                is_alive = answers(conn)
+            return is_alive and not limit.is_over
         autocommit = conn.autocommit
         if not autocommit:
             base.autocommit.__set__(conn, True)  # else the ping would open a transaction
@@ -66,6 +78,33 @@ def answers(conn: connection) -> bool:
     except psycopg2.Error:
         return False
     return conn.info.transaction_status == TRANSACTION_STATUS_IDLE
+
+
+class _Limit:
+    """Hangs up when a `with` block takes longer than so many seconds, which ends libpq's wait inside it.
+
+    A thread, because psycopg2's synchronous calls know no timeout. It is gone when the block ends.
+    """
+
+    def __init__(self, conn: connection, seconds: float) -> None:
+        self.is_over = False
+        self._fd = os.dup(connection.fileno(conn))  # the original may be closed, and given out again
+        self._timer = threading.Timer(seconds, self._hang_up)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Limit:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        os.close(self._fd)
+
+    def _hang_up(self) -> None:
+        self.is_over = True
+        with socket.socket(fileno=os.dup(self._fd)) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
 
 def takes_writes(conn: connection) -> bool:

@@ -88,14 +88,15 @@ class Opener:
             )
 
     def is_fit(self, conn: Any) -> bool:
-        """Tell whether an idle connection can be handed out: not due, and its server still there."""
+        """Tell whether an idle connection can be handed out: not due, its server there, and as wanted."""
         record: Record = conn._record
         now = self._clock()
         if now >= record.expires:
             return False
         if now < record.fit_until and record.poll is not None and not record.poll(0):
             return True
-        return liveness.answers(conn)
+        is_alive = liveness.answers(conn, self._options.peer_timeout)
+        return is_alive and not (self.must_write and _is_read_only(conn))
 
     def is_lost_for_writes(self, conn: Any, *, has_failed: bool) -> bool:
         """Tell whether a connection leads to a server that no longer takes the writes the DSN asks for.
@@ -105,9 +106,15 @@ class Opener:
         """
         if not self.must_write:
             return False
-        if conn.info.parameter_status("in_hot_standby") == "on":
+        if _is_read_only(conn):
             return True
         return has_failed and not liveness.takes_writes(conn)
+
+
+def _is_read_only(conn: Any) -> bool:
+    """Tell whether the server has said so: PostgreSQL 14 and later do, without being asked."""
+    status = conn.info.parameter_status
+    return "on" in (status("in_hot_standby"), status("default_transaction_read_only"))
 
 
 def _known(arguments: dict[str, Any]) -> dict[str, Any]:

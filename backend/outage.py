@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 
+LONG = 1.0  # seconds; a connect takes milliseconds
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds; HikariCP caps at 5 as well, psycopg_pool was stuck for minutes
 
 
@@ -33,8 +34,14 @@ class Outage:
         self.cause: BaseException | None = None
         self._reported = 0.0
 
-    def failed(self, error: BaseException, now: float) -> None:
-        """Note a failed connect."""
+    def failed(self, error: BaseException, begun: float, now: float) -> bool:
+        """Note a failed connect.
+
+        Returns:
+            whether it speaks for all who wait. One failure may be an accident, and so may all that were under
+            way at that moment; one that was begun after it is none, nor is one that took long.
+        """
+        is_certain = (self.failures > 0 and begun >= self.since) or now - begun >= LONG
         if not self.failures:
             self.since = self._reported = now
         self.failures += 1
@@ -42,6 +49,11 @@ class Outage:
         self.cause = copied(error)
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(self.failures - 1, 16))
         self.next_try = now + random.uniform(0.0, longest)
+        return is_certain
+
+    def is_next_due(self, now: float) -> bool:
+        """Tell whether an attempt that no caller asked for may be made."""
+        return not 0.0 < self.next_try - now <= LONGEST_WAIT  # further away: the clock was set back
 
     def ended(self) -> None:
         """Note a successful connect."""
@@ -50,7 +62,7 @@ class Outage:
 
     def is_due_for_report(self, every: float, now: float) -> bool:
         """Tell, once per so many seconds of outage, that it is time to say so."""
-        if not self.failures or not every or now - self._reported < every:
+        if not self.failures or not every or 0.0 <= now - self._reported < every:
             return False
         self._reported = now
         return True
@@ -58,4 +70,7 @@ class Outage:
 
 def copied(error: BaseException) -> BaseException:
     """Return an error of the same type and text, without its traceback."""
-    return type(error)(*error.args)
+    kind = type(error)
+    copy = kind.__new__(kind, *error.args)  # not by its __init__, which may want other arguments
+    copy.__dict__.update(error.__dict__)
+    return copy

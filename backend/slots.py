@@ -151,13 +151,27 @@ class Slots:
             return True
         if self.connecting:
             return False  # that attempt will tell
-        return self._clock() >= outage.next_try or not self._is_anybody_alive()
+        return outage.is_next_due(self._clock()) or not self._is_anybody_alive()
 
     def _is_anybody_alive(self) -> bool:
-        """Tell whether a lease is out whose server still holds on to it: it may come back."""
+        """Tell whether there is a connection whose server still holds on to it: it may come back."""
         me = get_ident()  # what the caller holds itself will not come back while it waits
-        out = [record.connection() for record, thread in list(self.leased.items()) if thread != me]
-        return any(conn is not None and not liveness.has_hung_up(conn) for conn in out)
+        # Of all records: one on its way in or out is for a moment neither idle nor leased.
+        others = [record.connection() for record in self.records if self.leased.get(record) != me]
+        return any(conn is not None and not liveness.has_hung_up(conn) for conn in others)
+
+    def is_probing(self) -> bool:
+        """Tell whether all there is to wait for is one attempt to connect, the only one that an outage allows."""
+        with self.lock:
+            is_one = bool(self.outage.failures and self.connecting)
+            return is_one and self.size < self.maxconn and not self.suspended
+
+    def raise_if_unreachable(self) -> None:
+        """Raise the outage's cause when it, and not the pool's size, is why nothing could be had."""
+        with self.lock:
+            cause = self.outage.cause
+            if cause is not None and not self.suspended and self.size < self.maxconn:
+                raise copied(cause)
 
     def reserve(self, *, presses: bool) -> bool:
         """Take a permit for a connection that fills the pool up to minconn.
@@ -169,7 +183,7 @@ class Slots:
             self._reap()
             if self.closed or self.suspended or self.size >= self.minconn or not self._may_connect(self.maxconn):
                 return False
-            if self.outage.failures and not presses and self._clock() < self.outage.next_try:
+            if self.outage.failures and not presses and not self.outage.is_next_due(self._clock()):
                 return False
             self.connecting += 1
             return True
@@ -188,22 +202,28 @@ class Slots:
                 self._serve()  # one at a time no longer
         return not was_out
 
-    def connect_failed(self, error: BaseException) -> Waiter | None:
+    def connect_failed(self, error: BaseException, begun: float) -> Waiter | None:
         """Give a permit back.
 
+        Args:
+            error: what connecting raised.
+            begun: when the attempt was.
+
         Returns:
-            a Waiter at the head of the queue, when a connection that is out may still come back: a server
-            that has no room for one more is no reason to fail. None when the error is to be raised.
+            a Waiter at the head of the queue, when there is another connection to be had, or may be soon: a
+            server that has no room for one more is no reason to fail. None when the error is to be raised.
         """
         with self.lock:
             self.connecting -= 1
             waiter = None
             if isinstance(error, psycopg2.Error):
                 self.counts["connect_failures"] += 1
-                self.outage.failed(error, self._clock())
-                if not self.closed and self._is_anybody_alive():
+                is_certain = self.outage.failed(error, begun, self._clock())
+                # An attempt begun in the same moment may be the one that there was room for.
+                if not self.closed and (self.connecting or self._is_anybody_alive()):
                     waiter = self.queue.join_first()
-                elif self.outage.failures > 1:  # one may be an accident
+                    self.attention = True  # before _serve looks at `idle`, as in `decide`
+                elif is_certain:
                     while self.queue.serve(copied(error)):
                         pass
             self._serve()
@@ -216,11 +236,14 @@ class Slots:
             self._serve()
 
     def take_due(self, is_due: Callable[[Record], str]) -> list[tuple[Any, str]]:
-        """Take out the idle connections for whose record `is_due` gives a reason, the longest idle first."""
+        """Take out the idle connections for whose record `is_due` gives a reason, the longest idle first.
+
+        Those whose server has hung up as well: to be replaced before a caller meets them.
+        """
         due = []
         with self.lock:
             for conn in list(self.idle):
-                reason = is_due(conn._record)
+                reason = "broken" if liveness.has_hung_up(conn) else is_due(conn._record)
                 if reason and self._take_out(conn):
                     self._leave(conn._record)
                     due.append((conn, reason))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 import psycopg2
@@ -59,7 +60,7 @@ def fill(pool: Any, *, raises: bool) -> None:
     Raises:
         psycopg2.Error: connecting failed; only when it is to be raised.
     """
-    while pool._slots.reserve(presses=raises):
+    while _reserved(pool, presses=raises):
         was_out = pool._slots.outage.failures
         try:
             conn, waiter = pool._open()
@@ -72,9 +73,19 @@ def fill(pool: Any, *, raises: bool) -> None:
         if conn is None:
             if waiter is not None:
                 pool._withdraw(waiter)
+            if raises:
+                pool._slots.raise_if_unreachable()
             return
         conn._record.fit_until = pool._clock() + pool._trusted_for
         pool._keep(conn)
+
+
+def _reserved(pool: Any, *, presses: bool) -> bool:
+    while not pool._slots.reserve(presses=presses):
+        if not presses or not pool._slots.is_probing():
+            return False
+        time.sleep(0.01)  # an outage allows one attempt at a time, and somebody else's is under way
+    return True
 
 
 def _report(pool: Any) -> None:
@@ -95,8 +106,9 @@ def _report(pool: Any) -> None:
 
 def wait_for_returns(pool: Any, timeout: float) -> None:
     """Wait until nothing is leased any more, at most `timeout` seconds."""
-    deadline, nobody = pool._clock() + timeout, threading.Event()
-    while pool._leased and pool._clock() < deadline:
+    # Not by the pool's clock: this is how long a process may take to end, whatever happens to that clock.
+    deadline, nobody = time.monotonic() + timeout, threading.Event()
+    while pool._leased and time.monotonic() < deadline:
         nobody.wait(0.01)
 
 
