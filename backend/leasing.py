@@ -199,7 +199,9 @@ class Leasing:
             is_due = self._clock() >= got._record.expires
             if not is_due:
                 self._slots.suspect_idle()  # the server it led to is gone: perhaps theirs as well
-            self._swap(got, "max_lifetime" if is_due else "broken")
+            waiter = self._swap(got, "max_lifetime" if is_due else "broken")
+            if waiter is not None:
+                return None, waiter
         return self._open()
 
     def _open(self) -> tuple[Any, Waiter | None]:
@@ -219,11 +221,11 @@ class Leasing:
             housekeeper.watch(self, upkeep.pause(self))  # a failure as well: it tries again for minconn, and tells
         return conn, None
 
-    def _swap(self, conn: Any, reason: str) -> None:
-        """Close a connection and keep its slot, as a permit."""
+    def _swap(self, conn: Any, reason: str) -> Waiter | None:
+        """Close a connection and keep its slot, as a permit; or as a place in the queue."""
         self._slots.leave(conn._record)
         _close(conn)
-        self._slots.exchanged(reason)
+        return self._slots.exchanged(reason)
 
     def _begin(self, conn: Any, key: Any) -> Any:
         slots = self._slots

@@ -275,13 +275,23 @@ class Slots:
             self.reasons[reason] += 1
             self._serve()
 
-    def exchanged(self, reason: str) -> None:
-        """Turn the slot of a connection that was closed into a permit."""
+    def exchanged(self, reason: str) -> Waiter | None:
+        """Turn the slot of a connection that was closed into a permit.
+
+        Returns:
+            a Waiter at the head of the queue instead, when in an outage somebody else is trying already.
+        """
         with self.lock:
             self.closing -= 1
-            self.connecting += 1
             self.counts["closed"] += 1
             self.reasons[reason] += 1
+            if not (self.outage.failures and self.connecting):
+                self.connecting += 1
+                return None
+            waiter = self.queue.join_first()
+            self.attention = True
+            self._serve()
+            return waiter
 
     def suspend(self) -> None:
         """Serve nobody until `resume`."""
