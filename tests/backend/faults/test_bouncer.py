@@ -16,7 +16,7 @@ from scripts.stack.postgres import Cluster
 from tests.support.threads import Running, until
 
 from .conftest import OwnPool
-from .load import Attempts, Load, check_whole, first_accepted
+from .load import SOON, Attempts, Load, check_whole, first_accepted
 
 
 def console(stack: Stack, bouncer: Bouncer, command: str) -> None:
@@ -58,8 +58,8 @@ def test_after_pgbouncer_was_gone_under_load_the_next_leases_are_served(
         assert "Connection refused" in str(each.error), each
     late = load.first_served_after(away) - (back - away)
     print(f"{how}: first lease served {late:.3f} s after PgBouncer's first answer")
-    assert late < 0.3
-    assert not load.begun_after(back + 0.3), load
+    assert late < SOON
+    assert not load.begun_after(back + SOON), load
     assert not [each for each in attempts.overlaps(away) if each[1] < back]
     check_whole(pool)
 

@@ -24,7 +24,7 @@ from tests.support.threads import Running, together, until
 
 from ..conftest import MakePool
 from .conftest import OwnPool
-from .load import Attempts, Load, check_whole
+from .load import SOON, Attempts, Load, check_whole
 
 
 class TestNames:
@@ -145,7 +145,7 @@ def test_a_pool_for_writes_moves_to_the_standby_that_was_promoted(
         promoted = time.monotonic()
         load.serves(200)
     print(f"first write {load.first_served_after(away) - (promoted - away):.2f} s after the promotion")
-    assert not load.begun_after(promoted + 0.3), load
+    assert not load.begun_after(promoted + SOON), load
     assert not any(isinstance(each.error, PoolTimeout) for each in load.failures), load
     assert _ports(pool) == {standby.port}
     check_whole(pool)

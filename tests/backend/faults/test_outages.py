@@ -15,9 +15,8 @@ from scripts.stack.postgres import Cluster
 from tests.support.threads import Running, until
 
 from .conftest import OwnPool
-from .load import Attempts, Load, check_whole, first_accepted
+from .load import SOON, Attempts, Load, check_whole, first_accepted
 
-SOON = 0.3  # seconds from the server's first answer to the first lease that is served
 AT_ONCE = 2.0  # seconds; a refused connect takes a millisecond, sixteen busy threads on two cores the rest
 REASONS = ("Connection refused", "starting up", "shutting down", "terminating", "closed the connection", "crash")
 
