@@ -117,6 +117,7 @@ class ThreadedConnectionPool(Leasing):
         self._own()
         for conn in self._slots.close():
             self._discard_taken(conn, "pool closed")
+        housekeeper.watch(self)  # to be forgotten
         upkeep.wait_for_returns(self, timeout)
         cut = 0
         for record in self._slots.leases():

@@ -15,13 +15,6 @@ from collections.abc import Callable
 from threading import get_ident
 
 
-class _Here(threading.local):
-    """This thread's tasks for after the release."""
-
-    def __init__(self) -> None:
-        self.tasks: deque[Callable[[], object]] = deque()
-
-
 class Guard:
     """A lock for `with`; a second one inside it, of any pool, is an error and not a deadlock.
 
@@ -32,7 +25,7 @@ class Guard:
 
     __slots__ = ("_lock",)
     inside: set[int] = set()
-    _here = _Here()
+    _tasks: dict[int, deque[Callable[[], object]]] = {}  # by thread, for after its release
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -50,10 +43,11 @@ class Guard:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-        self.inside.discard(get_ident())
-        tasks = self._here.tasks
-        while tasks:
-            tasks.popleft()()
+        me = get_ident()
+        self.inside.discard(me)
+        while self._tasks and (tasks := self._tasks.pop(me, None)):
+            while tasks:
+                tasks.popleft()()
 
     def is_inside(self) -> bool:
         """Tell whether this thread is inside a guard."""
@@ -62,11 +56,14 @@ class Guard:
     def later(self, task: Callable[[], object]) -> None:
         """Run a task at once, or, inside a guard, right after it."""
         if get_ident() in self.inside:
-            self._here.tasks.append(task)
+            self._tasks.setdefault(get_ident(), deque()).append(task)
         else:
             task()
 
     @classmethod
     def forget_others(cls) -> None:
         """Forget the threads that a fork has left behind."""
-        cls.inside &= {get_ident()}
+        me = get_ident()
+        cls.inside &= {me}
+        for thread in cls._tasks.keys() - {me}:
+            del cls._tasks[thread]

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from functools import partial
 from os import getpid
-from threading import get_ident
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, connection
 
 from . import fork, holders, reset, upkeep
-from .connection import Leased, Returning
+from .connection import Leased, Returning, close_cursors
 from .errors import PoolClosed, PoolTimeout, PoolTooBusy
 from .guard import Guard
 from .housekeeper import housekeeper
 from .opener import Opener
 from .pool_options import PoolOptions
-from .record import Record
+from .record import UNREFERENCED, Record
 from .site import current_site
 from .slots import PERMIT, Slots
 from .waitqueue import Waiter
@@ -51,16 +51,17 @@ class Leasing:
         self._start_afresh(*sizes)
         fork.protect(self)
 
-    def _start_afresh(self, minconn: int, maxconn: int) -> None:
-        self._pid = getpid()
+    def _start_afresh(self, minconn: int, maxconn: int, closed: bool = False) -> None:
         self._clock = self.options.clock
         self._keeps_sites = self.options.leak_after > 0
         # Behind PgBouncer a ping would prove that PgBouncer lives, and the socket shows that.
         is_bounced = self.options.reset == "pgbouncer"
         self._trusted_for = float("inf") if is_bounced else self.options.pre_ping_after
+        self._has_hook = self.options.on_return is not None
         self._slots = Slots(minconn, maxconn, self._clock)
+        self._slots.closed = self._slots.attention = closed
         self._idle, self._leased = self._slots.idle, self._slots.leased
-        self._wait_time = 0.0
+        self._pid = getpid()  # last: until then every caller comes to `_after_fork` first
 
     @property
     def minconn(self) -> int:
@@ -105,7 +106,7 @@ class Leasing:
         record.leased = True
         record.number += 1
         record.since = now
-        record.thread = self._leased[record] = get_ident()
+        record.thread = self._leased[record] = threading.get_ident()
         if self._keeps_sites:
             record.site = current_site()
         return conn
@@ -139,26 +140,26 @@ class Leasing:
     def _wait(self, waiter: Waiter, start: float, patience: float) -> Any:
         slots = self._slots
         remaining = patience - (self._clock() - start)
-        if remaining > 0 and not self.waits_for_itself and slots.is_held_by_one(get_ident()):
+        if remaining > 0 and not self.waits_for_itself and slots.is_held_by_one(threading.get_ident()):
             remaining = 0.0
         try:
             self._plan_for(waiter)
             waiter.sleep(remaining)
             if waiter.result is None and slots.is_probing():  # as if it were this caller's own attempt
                 waiter.sleep(self.options.connect_timeout)
-            with slots.lock:
-                got = slots.queue.leave(waiter)
-                waited = self._clock() - start
-                self._wait_time += waited
-                slots.counts["waited"] += 1
-                slots.counts["timeouts"] += got is None
+            got = waiter.result
+            if got is None:
+                with slots.lock:
+                    got = slots.queue.leave(waiter)
+                    slots.counts["timeouts"] += got is None
         except BaseException:
             self._withdraw(waiter)
             raise
         if got is None:
             if not slots.leased:  # else who holds what is worth knowing as well
                 slots.raise_if_unreachable()
-            raise self._exhausted(PoolTimeout, f"no connection after {waited:.2f} s") from slots.outage.cause
+            text = f"no connection after {self._clock() - start:.2f} s"
+            raise self._exhausted(PoolTimeout, text) from slots.outage.cause
         if isinstance(got, BaseException):
             raise got
         return got
@@ -172,7 +173,7 @@ class Leasing:
     def _exhausted(self, kind: type[PoolTimeout] | type[PoolTooBusy], what: str) -> Any:
         leases = self._slots.leases()
         held = holders.holders(leases, self._clock())
-        if leases and self._slots.is_held_by_one(get_ident()):
+        if leases and self._slots.is_held_by_one(threading.get_ident()):
             what += ", and this very thread holds them all"
         figures = upkeep.figures(self)
         return kind(holders.exhausted(what, figures, held, self._slots.outage.cause), figures, held)
@@ -235,13 +236,11 @@ class Leasing:
         record.since = self._clock()
         if self._keeps_sites:
             record.site = current_site()
-        with slots.lock:
-            record.thread = slots.leased[record] = get_ident()
-            if key is not None:
-                record.key = key
-                slots.keys[key] = conn
-            closed = slots.closed
-        if closed:
+        record.thread = slots.leased[record] = threading.get_ident()
+        if key is not None:
+            record.key = key
+            slots.keys[key] = conn
+        if slots.closed:  # since it was handed out: whoever closed has not seen this lease
             self._return(conn, close=True)
             raise PoolClosed("connection pool is closed")
         return conn
@@ -282,12 +281,14 @@ class Leasing:
         if self._leased.pop(record, None) is None:  # a single step: only one gets it
             return False
         if record.give_back is not None:
-            record.givers.add(get_ident())
+            record.givers.add(threading.get_ident())
         if record.key is not None:
             self._slots.keys.pop(record.key, None)
             record.key = None
         now = self._clock()
-        is_changed = close or record.touched or _status(conn) or not reset.is_pristine(conn, record)
+        is_changed = (
+            close or record.touched or self._has_hook or _status(conn) or not reset.is_pristine(conn, record)
+        )
         if (is_changed or now >= record.expires) and not self._cleaned(conn, record, now, close):
             return True
         record.use_time += now - record.since
@@ -321,6 +322,7 @@ class Leasing:
         """Undo what the lease changed; returns why the connection cannot be kept, "" when it can."""
         options = self.options
         try:
+            is_sent = record.touched or bool(_status(conn))
             has_failed = self._opener.must_write and _status(conn) == TRANSACTION_STATUS_INERROR
             if not reset.clean(conn, record, options.reset):
                 return "closed by its user" if connection.closed.__get__(conn) == 1 else "broken"
@@ -328,15 +330,24 @@ class Leasing:
                 for idle in self._slots.retire_all():
                     self._discard_taken(idle, "read-only")
                 return "read-only"
-            if options.on_return is not None:
-                options.on_return(conn)
-                if _status(conn):
-                    return "left in a transaction by on_return"
-                record.touched = False
+            return self._hooked(conn, record, is_sent=is_sent) or ("max_lifetime" if now >= record.expires else "")
         except Exception as error:  # a wait callback may raise anything; the caller's close() must not
             log.debug("a returned connection could not be reset and is closed: %s", error)
             return "not reset"
-        return "max_lifetime" if now >= record.expires else ""
+
+    def _hooked(self, conn: Any, record: Record, *, is_sent: bool) -> str:
+        """Run the app's hooks on a clean connection; returns why it cannot be kept after them."""
+        options = self.options
+        record.thread = threading.get_ident()  # whoever gives back may not be who took; the hook is his
+        if options.configure is not None and is_sent and options.reset in ("reset", "watch"):
+            options.configure(conn)  # what it has set by SQL went with the reset
+        if options.on_return is not None:
+            options.on_return(conn)
+        if _status(conn):
+            return "left in a transaction by a hook"
+        record.touched = False
+        close_cursors(record)
+        return ""
 
     def _keep(self, conn: Any) -> None:
         """Put a connection back that was handed out and not leased."""
@@ -374,8 +385,8 @@ class Leasing:
                 return  # another thread of this child was first
             parents = self._slots
             known = list(parents.records)
-            self._start_afresh(parents.minconn, parents.maxconn)
-            self._slots.closed = self._slots.attention = parents.closed
+            Guard.forget_others()
+            self._start_afresh(parents.minconn, parents.maxconn, parents.closed)
         fork.disown([conn for conn in (record.connection() for record in known) if conn is not None])
 
 
@@ -386,13 +397,3 @@ def _close(conn: Any) -> None:
         connection.close(conn)
     except Exception:
         pass  # it is gone either way
-
-
-def _unreferenced() -> int:
-    """Return what `sys.getrefcount` says of a list's last item, just taken, that nothing else refers to."""
-    items = [object()]
-    conn = items.pop()
-    return sys.getrefcount(conn)
-
-
-UNREFERENCED = _unreferenced()

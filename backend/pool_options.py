@@ -45,9 +45,9 @@ class PoolOptions:
             `on_reconnect_failed` is called; 0 is never.
         on_reconnect_failed: called with the pool, from its background thread.
         configure: called with each new connection before its first lease; it must leave no transaction open.
-            What it sets by SQL does not outlive a reset by DISCARD ALL; what it sets on the object does.
+            In the modes "reset" and "watch" again after each return, for DISCARD ALL undoes what it set by SQL.
         on_return: called with each connection as it comes back, after the reset; when it raises, or leaves a
-            transaction open, the connection is closed.
+            transaction open, the connection is closed. What it sets is there for the next lease.
         clock: monotonic seconds; tests set another.
 
     Raises:

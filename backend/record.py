@@ -8,6 +8,7 @@ If a field here is stale, a caller gets a connection that another one still uses
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -85,3 +86,13 @@ class Record:
     def connection(self) -> Any:
         """Return the connection, or None when it was collected."""
         return self.ref() if self.ref is not None else None
+
+
+def _unreferenced() -> int:
+    """Return what `sys.getrefcount` says of a list's last item, just taken, that nothing else refers to."""
+    items = [object()]
+    conn = items.pop()
+    return sys.getrefcount(conn)
+
+
+UNREFERENCED = _unreferenced()

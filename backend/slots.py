@@ -13,10 +13,10 @@ Knows no options. If this is wrong, slots get lost, or two callers get one conne
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any
 
 import psycopg2
@@ -51,7 +51,7 @@ class Slots:
         self.leased: dict[Record, int] = {}
         self.records: dict[Record, None] = {}
         self.keys: dict[Any, Any] = {}
-        self.queue = WaitQueue()
+        self.queue = WaitQueue(clock)
         self.connecting = self.closing = 0
         self.outage = Outage()
         self.counts: Counter[str] = Counter()
@@ -96,7 +96,7 @@ class Slots:
 
     def _may_overflow(self, overflow: int) -> bool:
         is_possible = not self.suspended and self._may_connect(self.maxconn + overflow)
-        return is_possible and self.holds(get_ident())
+        return is_possible and self.holds(threading.get_ident())
 
     def settle(self) -> list[Any]:
         """Hand out what is free to those who wait.
@@ -155,7 +155,7 @@ class Slots:
 
     def _is_anybody_alive(self) -> bool:
         """Tell whether there is a connection whose server still holds on to it: it may come back."""
-        me = get_ident()  # what the caller holds itself will not come back while it waits
+        me = threading.get_ident()  # what the caller holds itself will not come back while it waits
         # Of all records: one on its way in or out is for a moment neither idle nor leased.
         others = [record.connection() for record in self.records if self.leased.get(record) != me]
         return any(conn is not None and not liveness.has_hung_up(conn) for conn in others)

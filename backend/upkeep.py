@@ -125,7 +125,7 @@ def figures(pool: Any) -> dict[str, Any]:
             "idle": len(slots.idle), "used": len(leases), "waiting": len(slots.queue),
             "connecting": slots.connecting, "suspended": slots.suspended, "pgbouncer": pool._opener.is_bounced,
             "leased": slots.past_leases + sum(record.number for record in records),
-            "waited": counts["waited"], "wait_time": pool._wait_time, "timeouts": counts["timeouts"],
+            "waited": slots.queue.waited, "wait_time": slots.queue.wait_time, "timeouts": counts["timeouts"],
             "refused": counts["refused"], "nested": counts["nested"],
             "use_time": slots.past_use + sum(record.use_time for record in records),
             "opened": counts["opened"], "create_time": pool._opener.create_time,

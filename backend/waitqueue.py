@@ -9,7 +9,9 @@ Knows nothing of connections. If this is wrong, slots get lost or waiters starve
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,14 +19,16 @@ class Waiter:
     """One waiting caller.
 
     Attributes:
+        since: when it began to wait.
         result: what was handed over: a connection, PERMIT to open one, or an exception; None while waiting.
     """
 
-    __slots__ = ("_alarm", "result")
+    __slots__ = ("_alarm", "result", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
         self._alarm = threading.Lock()
         self._alarm.acquire()
+        self.since = since
         self.result: Any = None
 
     def sleep(self, seconds: float) -> None:
@@ -38,23 +42,30 @@ class Waiter:
 
 
 class WaitQueue:
-    """The waiters in the order of their arrival."""
+    """The waiters in the order of their arrival.
 
-    def __init__(self) -> None:
+    Attributes:
+        waited, wait_time: how many have waited so far, and for how many seconds in all.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._waiters: deque[Waiter] = deque()
+        self._clock = clock
+        self.waited = 0
+        self.wait_time = 0.0
 
     def __len__(self) -> int:
         return len(self._waiters)
 
     def join(self) -> Waiter:
         """Add a waiter at the end."""
-        waiter = Waiter()
+        waiter = Waiter(self._clock())
         self._waiters.append(waiter)
         return waiter
 
     def join_first(self) -> Waiter:
         """Add a waiter at the head: it has waited its turn already."""
-        waiter = Waiter()
+        waiter = Waiter(self._clock())
         self._waiters.appendleft(waiter)
         return waiter
 
@@ -62,11 +73,18 @@ class WaitQueue:
         """Take a waiter out, if it is still in; returns what had been handed to it in the meantime, or None."""
         if waiter.result is None and waiter in self._waiters:
             self._waiters.remove(waiter)
+            self._count(waiter)
         return waiter.result
 
     def serve(self, result: Any) -> bool:
         """Hand the result to the first waiter; False when nobody waits."""
         if not self._waiters:
             return False
-        self._waiters.popleft().wake(result)
+        waiter = self._waiters.popleft()
+        self._count(waiter)
+        waiter.wake(result)
         return True
+
+    def _count(self, waiter: Waiter) -> None:
+        self.waited += 1
+        self.wait_time += self._clock() - waiter.since

@@ -109,7 +109,7 @@ class TestTimeout:
             PoolTimeout,
             match=r"^no connection after 0\.\d\d s, and this very thread holds them all "
             r"\(used=1 idle=0 waiting=0 max=1, longest lease \d+\.\d s\); "
-            r"held by MainThread for \d+\.\d s \(idle, now at \S*test_database_pool_waiting.py:\d+ in test_message_.*; "
+            r"held by MainThread for \d+\.\d s \(idle, now at \S*test_database_pool_waiting.py:\d+ in test_.*; "
             r"shorten what holds them, see /health/database/pool; raise DB_POOL_MAX last$",
         ):
             pool.getconn()

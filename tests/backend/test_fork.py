@@ -285,7 +285,6 @@ class TestEveryPoint:
         assert in_child(child) == (0, 1, 2)
         assert _housekeepers() == 1 and pool.stats()["opened"] == 2
 
-    @pytest.mark.xfail(strict=False, reason="Guard.forget_others() is called by nobody")
     def test_threads_of_a_child_forked_while_a_thread_was_inside_the_lock_can_use_the_pool(
         self, make_pool: MakePool
     ) -> None:
@@ -304,7 +303,6 @@ class TestEveryPoint:
             let_go.set()
             holder.join()
 
-    @pytest.mark.xfail(strict=False, reason="Leasing._start_afresh publishes the process id before the new slots")
     def test_a_thread_that_comes_while_another_forgets_the_parent_gets_none_of_its_connections(
         self, make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -211,8 +211,7 @@ def test_160_requests_to_an_app_that_connected_at_its_import_get_their_own_answe
     assert {one["housekeepers"] for one in answers} == {1}
     web.stop()
     until(lambda: backends() == before, "the backends end with their workers")
-    if (worker, preload) != ("gevent", "1"):  # a known fault: see the housekeeper in gunicorn/test_gevent.py
-        assert "Traceback" not in log_of(web)
+    assert "Traceback" not in log_of(web)
 
 
 @pytest.fixture(scope="module")

@@ -654,4 +654,4 @@ class TestHooks:
         conn = pool.getconn()
         run(conn, "SELECT 1")
         pool.putconn(conn)
-        assert pool.stats()["closed_for"] == {"left in a transaction by on_return": 1}
+        assert pool.stats()["closed_for"] == {"left in a transaction by a hook": 1}

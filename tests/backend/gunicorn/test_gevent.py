@@ -91,7 +91,6 @@ class TestGreenlets:
         assert seen["child"] == {"own": True, "housekeepers": 1, "idle": 2}
         assert seen["same"]
 
-    @pytest.mark.xfail(strict=False, reason="the parent's housekeeper is a greenlet, and goes on in the child")
     def test_the_parents_housekeeper_does_nothing_in_a_forked_child(self, found: Found, mode: str) -> None:
         assert found(mode, "a_fork_leaves_the_parents_greenlets_behind")["errors"] == []
 
@@ -115,7 +114,6 @@ class TestKilledGreenlets:
         assert found("green", "killed_while_it_gives_back") == {"died": 3, "again": True, "figures": [1, 1, 0, 0]}
 
 
-@pytest.mark.xfail(strict=False, reason="get_ident is bound at import: all greenlets are one caller")
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
