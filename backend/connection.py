@@ -172,6 +172,22 @@ def close_cursors(record: Record) -> None:
             psycopg2.extensions.cursor.close(cursor)
 
 
+def is_inherited(conn: Any) -> bool:
+    """Tell whether a lease is the parent's, over a fork: then nothing of it is this process's to touch."""
+    record: Record | None = getattr(conn, "_record", None)
+    return record is not None and record.pid != os.getpid()
+
+
+def hang_up(conn: Any) -> None:
+    """Close the connection to the server, unless it is the parent's."""
+    if is_inherited(conn):
+        return  # closing would end the parent's session
+    try:
+        connection.close(conn)
+    except Exception:
+        pass  # it is gone either way
+
+
 class Returning(Leased):
     """`close()` gives the lease back; a second `close()` does nothing, as in psycopg2."""
 

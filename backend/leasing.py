@@ -18,7 +18,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, connection
 
 from . import fork, holders, reset, upkeep
-from .connection import Leased, Returning, close_cursors
+from .connection import Leased, Returning, close_cursors, hang_up, is_inherited
 from .errors import PoolClosed, PoolTimeout, PoolTooBusy
 from .guard import Guard
 from .housekeeper import housekeeper
@@ -225,7 +225,7 @@ class Leasing:
     def _swap(self, conn: Any, reason: str) -> Waiter | None:
         """Close a connection and keep its slot, as a permit; or as a place in the queue."""
         self._slots.leave(conn._record)
-        _close(conn)
+        hang_up(conn)
         return self._slots.exchanged(reason)
 
     def _begin(self, conn: Any, key: Any) -> Any:
@@ -256,19 +256,22 @@ class Leasing:
         Raises:
             PoolError: the connection is not leased from this pool, or the pool is closed.
         """
-        if getattr(getattr(conn, "_record", None), "pid", self._pid) != getpid():
-            return  # a parent's lease: nothing of ours to free
-        if not self._return(conn, close or self._slots.closed) and not self._slots.closed:
-            raise psycopg2.pool.PoolError("trying to put unkeyed connection")
-        if self._slots.closed:
-            raise PoolClosed("connection pool is closed")
+        is_closed = self._slots.closed
+        is_ours = self._return(conn, close or is_closed)
+        if (is_closed or not is_ours) and not is_inherited(conn):
+            text = "connection pool is closed" if is_closed else "trying to put unkeyed connection"
+            raise PoolClosed(text) if is_closed else psycopg2.pool.PoolError(text)
 
     def _give_back(self, conn: Any) -> None:
         """Give back without complaints: a `close()` must not raise because of the pool."""
         self._return(conn, close=False)
 
     def _return(self, conn: Any, close: bool) -> bool:
-        """Take a lease back; False when it was none. Never called with a parent's lease."""
+        """Take a lease back; False when it was none.
+
+        A parent's lease, in a child of a fork that we were not told of, may come as far as `_cleaned`: what is
+        put into `idle` until then is the parent's list, which this child forgets at its first checkout.
+        """
         try:
             record: Record = conn._record
         except AttributeError:
@@ -302,6 +305,8 @@ class Leasing:
 
     def _cleaned(self, conn: Any, record: Record, now: float, close: bool) -> bool:
         """Undo what a lease left behind; when that cannot be, close the connection and return False."""
+        if is_inherited(conn):
+            return False
         try:
             reason = "closed by its user" if close else self._fault(conn, record, now)
         except BaseException:
@@ -366,7 +371,7 @@ class Leasing:
 
     def _discard_taken(self, conn: Any, reason: str) -> None:
         """Close a connection that `Slots` has struck out already."""
-        _close(conn)
+        hang_up(conn)
         self._slots.gone(reason)
         log.debug("connection closed: %s", reason)
 
@@ -388,12 +393,3 @@ class Leasing:
             Guard.forget_others()
             self._start_afresh(parents.minconn, parents.maxconn, parents.closed)
         fork.disown([conn for conn in (record.connection() for record in known) if conn is not None])
-
-
-def _close(conn: Any) -> None:
-    if conn._record.pid != getpid():
-        return  # inherited over a fork that we were not told of: closing would end the parent's session
-    try:
-        connection.close(conn)
-    except Exception:
-        pass  # it is gone either way

@@ -67,8 +67,8 @@ def is_pristine(conn: Any, record: Record) -> bool:
         or conn.notifies
         or record.leak_reported
         or record.stall_reported
-        or _differ(conn.string_types, before.string_types)
-        or _differ(conn.binary_types, before.binary_types)
+        or ((conn.string_types or before.string_types) and _differ(conn.string_types, before.string_types))
+        or ((conn.binary_types or before.binary_types) and _differ(conn.binary_types, before.binary_types))
         or len(conn.__dict__) != before.names
     )
 

@@ -34,9 +34,10 @@ def judge(result: Result) -> list[Bar]:
 def _checkout(result: Result, ours: Row) -> Iterator[Bar]:
     for key, limit in CHECKOUT:
         peer = result.row(key)
-        ratio = result.ratio(ours, "checkout_us", key)
+        ratio = result.ratio(ours, "block_us", key)
         if peer is not None and ratio is not None:
-            yield Bar(f"checkout at most x {limit:g} of {peer.label}", f"x {measured(ratio)}", ratio <= limit)
+            text = f"checkout in a with block at most x {limit:g} of {peer.label}"
+            yield Bar(text, f"x {measured(ratio)}", ratio <= limit)
 
 
 def _throughput(result: Result, ours: Row) -> Iterator[Bar]:

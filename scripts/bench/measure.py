@@ -51,13 +51,17 @@ def warm_up(handle: Handle, size: int) -> None:
 
 
 def checkout(handle: Handle, seconds: float) -> Figures:
-    """Time one thread that takes and gives back, without a query."""
-    take, give = handle.take, handle.give
+    """Time one thread that takes and gives back, without a query: by the pool's two calls, and by `with`."""
+    take, give, block = handle.take, handle.give, handle.block()
 
     def once() -> None:
         give(take())
 
-    return {"checkout_us": _each(once, seconds)}
+    def blockwise() -> None:
+        with block():
+            pass
+
+    return {"checkout_us": _each(once, seconds / 2), "block_us": _each(blockwise, seconds / 2)}
 
 
 def query(handle: Handle, seconds: float) -> Figures:

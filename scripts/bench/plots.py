@@ -25,6 +25,7 @@ def costs(result: Result) -> list[Panel]:
     """Bars of what one thread pays, as multiples of ours."""
     return [
         _multiples(result, "checkout", "Checkout and return, x ours", "checkout_us"),
+        _multiples(result, "block", "The same in a with block, x ours", "block_us"),
         _multiples(result, "query", "The same with SELECT 1, x ours", "query_us"),
     ]
 

@@ -133,7 +133,7 @@ class Rounds:
 
     def _figures(self) -> Iterator[tuple[str, Step, int]]:
         plan = self._plan
-        yield "checkout", self._plain("checkout", plan.seconds / 8), plan.rounds
+        yield "checkout", self._plain("checkout", plan.seconds / 4), plan.rounds
         yield "checkout with a query", self._plain("query", plan.seconds / 5), plan.rounds
         yield f"{plan.crowd} threads on {plan.size} connections", self._contention, plan.rounds
         yield "connect storm", self._storm, plan.slow_rounds

@@ -9,7 +9,8 @@ from __future__ import annotations
 import operator
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -26,12 +27,30 @@ class Handle:
         give: takes it back.
         close: ends the pool.
         wait: gives a connection, waiting for one; `take`, where that waits.
+        own_block: the pool's own context manager, where it has one.
     """
 
     take: Callable[[], Any]
     give: Callable[[Any], object]
     close: Callable[[], object]
     wait: Callable[[], Any]
+    own_block: Callable[[], Any] | None = None
+
+    def block(self) -> Callable[[], Any]:
+        """Return what makes a `with` block: the pool's own, or the one that applications write around it."""
+        if self.own_block is not None:
+            return self.own_block
+        take, give = self.take, self.give
+
+        @contextmanager
+        def lease() -> Iterator[Any]:
+            conn = take()
+            try:
+                yield conn
+            finally:
+                give(conn)
+
+        return lease
 
 
 Open = Callable[[str, int, float], Handle]
@@ -61,7 +80,7 @@ def _ours(reset: str) -> Open:
         backend = import_module("backend")
         options = backend.PoolOptions(reset=reset, timeout=timeout)
         pool = backend.ThreadedConnectionPool(size, size, dsn, pool_options=options)
-        return Handle(pool.getconn, pool.putconn, pool.closeall, pool.getconn)
+        return Handle(pool.getconn, pool.putconn, pool.closeall, pool.getconn, pool.connection)
 
     return open_pool
 
@@ -153,7 +172,7 @@ def _psycopg_pool(check: bool) -> Open:
             dsn, min_size=size, max_size=size, open=True, timeout=timeout,
             check=kind.check_connection if check else None,
         )  # fmt: skip
-        return Handle(pool.getconn, pool.putconn, pool.close, pool.getconn)
+        return Handle(pool.getconn, pool.putconn, pool.close, pool.getconn, pool.connection)
 
     return open_pool
 

@@ -96,14 +96,20 @@ def _lines(section: Section, rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _serial(result: Result) -> tuple[Column, ...]:
-    columns: list[Column] = []
-    for title, name in (("checkout", "checkout_us"), ("with SELECT 1", "query_us")):
-        columns += [
-            Column(title, 15, _median(name)),
-            Column("min..max", 18, _range(name)),
-            Column("x ours", 9, lambda row, name=name: measured(result.ratio(row, name))),  # type: ignore[misc]
-        ]
-    return tuple(columns)
+    return (
+        Column("checkout", 10, _median("checkout_us")),
+        Column("min..max", 15, _range("checkout_us")),
+        Column("x ours", 7, _multiple(result, "checkout_us")),
+        Column("with block", 12, _median("block_us")),
+        Column("x ours", 7, _multiple(result, "block_us")),
+        Column("with SELECT 1", 15, _median("query_us")),
+        Column("min..max", 15, _range("query_us")),
+        Column("x ours", 7, _multiple(result, "query_us")),
+    )
+
+
+def _multiple(result: Result, name: str) -> Callable[[Row], str]:
+    return lambda row: measured(result.ratio(row, name))
 
 
 def _contention() -> tuple[Column, ...]:

@@ -15,8 +15,8 @@ def _held(*rows: object) -> dict[str, bool]:
 
 @pytest.mark.parametrize(("theirs", "holds"), [(4.0, True), (3.34, True), (3.3, False)])
 def test_checkout_is_held_against_psycopg2(theirs: float, holds: bool) -> None:
-    bars = _held(row("ours"), row("psycopg2", checkout_us=theirs))
-    assert bars["checkout at most x 1.2 of psycopg2, polled"] is holds
+    bars = _held(row("ours"), row("psycopg2", block_us=theirs))
+    assert bars["checkout in a with block at most x 1.2 of psycopg2, polled"] is holds
 
 
 def test_a_bar_whose_peer_is_missing_is_not_judged() -> None:

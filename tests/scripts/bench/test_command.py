@@ -16,7 +16,7 @@ from scripts.bench.rounds import Plan
 
 HARDEN = Path(__file__).resolve().parents[3] / "scripts" / "harden"
 OF_EACH = {
-    "checkout_us", "query_us", "ops_per_second", "wait_p50_ms", "wait_p99_ms", "wait_max_ms", "jain", "ops_low",
+    "block_us", "checkout_us", "query_us", "ops_per_second", "wait_p50_ms", "wait_p99_ms", "wait_max_ms", "jain", "ops_low",
     "ops_high", "failed", "backends", "storm_ms", "storm_failed", "storm_opened", "storm_backends",
     "threads_1_us", "threads_2_us", "memory_kib", "recovery_failed", "recovery_untried", "recovery_first_ms",
     "recovery_all_ms",
@@ -66,7 +66,7 @@ def test_tables_and_page_show_each_subject_and_where_it_ran(bench: tuple[dict[st
     for text in bench[1:]:
         for part in ("ours, reset", "psycopg2, polled", bench[0]["machine"]["postgresql"], bench[0]["date"]):
             assert part in text
-    assert "checkout at most x 1.2 of psycopg2" in bench[2]
+    assert "checkout in a with block at most x 1.2 of psycopg2" in bench[2]
 
 
 def test_no_password_is_written(bench: tuple[dict[str, Any], str, str]) -> None:

@@ -34,7 +34,7 @@ def test_page_shows_each_subject(label: str) -> None:
 
 def test_every_plot_is_well_formed_and_described() -> None:
     drawings = re.findall(r"<svg viewBox=\"0 0 340.*?</svg>", PAGE, re.DOTALL)
-    assert len(drawings) == 2 + 4 + 10 + 5
+    assert len(drawings) == 3 + 4 + 10 + 5
     for drawing in drawings:
         described = ElementTree.fromstring(drawing).findtext("desc")
         assert described and "ours" in described
