@@ -13,7 +13,8 @@ from scripts.bench.subjects import BY_KEY
 QUIET = Noise(load_before=0.1, load_after=1.5, steal=0.0, cores=2)
 FIGURES = {
     "checkout_us": 4.0, "block_us": 4.0, "query_us": 100.0, "ops_per_second": 2800.0, "wait_p50_ms": 20.0,
-    "wait_p99_ms": 25.0, "wait_max_ms": 30.0, "jain": 0.999, "ops_low": 80.0, "ops_high": 90.0, "failed": 0.0, "backends": 8.0,
+    "wait_p99_ms": 25.0, "wait_max_ms": 30.0, "jain": 0.999, "ops_low": 80.0, "ops_high": 90.0, "failed": 0.0,
+    "backends": 8.0,
     "storm_ms": 40.0, "storm_failed": 0.0, "storm_opened": 8.0, "storm_backends": 8.0, "threads_1_us": 100.0,
     "threads_64_us": 200.0, "memory_kib": 24.0, "recovery_failed": 0.0, "recovery_untried": 0.0,
     "recovery_first_ms": 10.0, "recovery_all_ms": 150.0,

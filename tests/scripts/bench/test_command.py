@@ -16,8 +16,8 @@ from scripts.bench.rounds import Plan
 
 HARDEN = Path(__file__).resolve().parents[3] / "scripts" / "harden"
 OF_EACH = {
-    "block_us", "checkout_us", "query_us", "ops_per_second", "wait_p50_ms", "wait_p99_ms", "wait_max_ms", "jain", "ops_low",
-    "ops_high", "failed", "backends", "storm_ms", "storm_failed", "storm_opened", "storm_backends",
+    "block_us", "checkout_us", "query_us", "ops_per_second", "wait_p50_ms", "wait_p99_ms", "wait_max_ms", "jain",
+    "ops_low", "ops_high", "failed", "backends", "storm_ms", "storm_failed", "storm_opened", "storm_backends",
     "threads_1_us", "threads_2_us", "memory_kib", "recovery_failed", "recovery_untried", "recovery_first_ms",
     "recovery_all_ms",
 }  # fmt: skip
