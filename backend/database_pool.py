@@ -19,6 +19,7 @@ from . import reset, upkeep
 from .housekeeper import housekeeper
 from .leasing import Leasing
 from .pool_options import PoolOptions, checked_sizes
+from .record import Record
 
 _status: Any = connection.get_transaction_status
 
@@ -126,6 +127,10 @@ class ThreadedConnectionPool(Leasing):
                 self._discard(conn, "pool closed")
                 cut += 1
         return cut
+
+    def held(self) -> list[Record]:
+        """Return what is known of each connection in use, the oldest lease first."""
+        return self._slots.leases()
 
     @property
     def _pool(self) -> list[Any]:

@@ -110,7 +110,6 @@ def report_stalls(leases: list[Record], after: float, now: float) -> None:
             )  # fmt: skip
 
 
-def report_return(record: Record, now: float) -> None:
-    """Say that a lease reported as held too long came back after all."""
-    if record.leak_reported:
-        log.warning("connection given back after all, after %.1f s", now - record.since)
+def report_return(held: float) -> None:
+    """Say that a lease reported as held too long came back after all, after so many seconds."""
+    log.warning("connection given back after all, after %.1f s", held)

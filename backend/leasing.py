@@ -289,18 +289,21 @@ class Leasing:
             self._slots.keys.pop(record.key, None)
             record.key = None
         now = self._clock()
+        is_reported, held = record.leak_reported, now - record.since
         is_changed = (
             close or record.touched or self._has_hook or _status(conn) or not reset.is_pristine(conn, record)
         )
         if (is_changed or now >= record.expires) and not self._cleaned(conn, record, now, close):
             return True
-        record.use_time += now - record.since
+        record.use_time += held
         record.leased = False
         record.returned = now
         record.fit_until = now + self._trusted_for
         self._idle.append(conn)
         if self._slots.attention:
             self._close_surplus()
+        if is_reported:
+            holders.report_return(held)
         return True
 
     def _cleaned(self, conn: Any, record: Record, now: float, close: bool) -> bool:
@@ -313,14 +316,15 @@ class Leasing:
             record.end(now)
             self._discard(conn, "interrupted")
             raise
-        if record.leak_reported:
-            holders.report_return(record, now)
         if not reason:
             record.leak_reported = record.stall_reported = False
             record.users = None
             return True
+        is_reported, held = record.leak_reported, now - record.since
         record.end(now)
         self._discard(conn, reason)
+        if is_reported:  # last: a log handler may want a connection of its own
+            holders.report_return(held)
         return False
 
     def _fault(self, conn: Any, record: Record, now: float) -> str:

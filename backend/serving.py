@@ -24,7 +24,9 @@ from .endpoints import HealthEndpoints
 from .errors import AppLoadError, HardenError
 from .extension import KEY, STREAMED, harden_app
 from .pool_options import PoolOptions
+from .record import Record
 from .settings import Settings, load
+from .site import site_text
 
 log = logging.getLogger(__name__)
 EXIT_APP_LOAD_ERROR = 4  # Gunicorn's own code for it: the master stops instead of starting workers for ever
@@ -75,13 +77,25 @@ def harden(target: str, settings: Settings) -> Any:
 
 
 def held_since_import() -> int:
-    """Return how many connections are leased outside any request, right after the import."""
+    """Return how many connections are leased outside any request, right after the import.
+
+    They are said to be so once, here, and not again each as held for long.
+    """
+    leases = _leases()
+    for record in leases:
+        record.leak_reported = record.stall_reported = True
+    return len(leases)
+
+
+def _leases() -> list[Record]:
     drop_in = installed()
-    return sum(pool.stats()["used"] for pool in list(drop_in.pools.values())) if drop_in else 0
+    pools = list(drop_in.pools.values()) if drop_in else []
+    return [record for pool in pools for record in pool.held()]
 
 
 def _keepers() -> str:
-    """Return where in the app's modules such connections are kept, as far as globals show it."""
+    """Return where the app opened such connections, and in which globals they are, as far as that is known."""
+    opened = {site_text(record.site[:1]) for record in _leases() if record.site}
     found = [
         f"{module.__file__}: {name}"
         for module in list(sys.modules.values())
@@ -89,7 +103,9 @@ def _keepers() -> str:
         for name, value in list(vars(module).items())
         if isinstance(getattr(value, "connection", value) if isinstance(value, cursor) else value, Leased)
     ]
-    return f" ({', '.join(sorted(found)[:4])})" if found else ""
+    parts = [f"opened at {', '.join(sorted(opened)[:4])}"] if opened else []
+    parts += [f"kept as {', '.join(sorted(found)[:4])}"] if found else []
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 class OneAtATime:

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "app_loader": {"errors", "importing"},
     "connection": {"record", "site"},
     "database_helper": {"connection", "database_pool", "dropin", "pool_options", "scope", "settings"},
-    "database_pool": {"housekeeper", "leasing", "pool_options", "reset", "upkeep"},
+    "database_pool": {"housekeeper", "leasing", "pool_options", "record", "reset", "upkeep"},
     "dropin": {"connection", "database_pool", "errors", "pool_classes", "pool_options", "scope"},
     "endpoints": {"health"},
     "errors": set(),
@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "scope": set(),
     "serving": {
         "app_loader", "connection", "database_helper", "dropin", "endpoints", "errors", "extension",
-        "pool_options", "settings", "shop",
+        "pool_options", "record", "settings", "shop", "site",
     },
     "settings": {"errors"},
     "site": set(),

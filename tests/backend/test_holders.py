@@ -12,7 +12,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, connection
 
 from backend import PoolTimeout, PoolTooBusy
 from backend.dropin import ReturningPool
-from backend.holders import SHOWN, exhausted, holders, report_leaks, report_return, report_stalls, state
+from backend.holders import SHOWN, exhausted, holders, report_leaks, report_stalls, state
 from backend.record import Record
 from tests.support.sql import query, run
 from tests.support.threads import DEADLINE, Running, until, waiting
@@ -288,7 +288,6 @@ class TestRecords:
         leases[0].leased = False
         report_leaks(leases, 25.0, 100.0)
         report_stalls(leases, 25.0, 100.0)
-        report_return(leases[0], 100.0)
         assert not caplog.records
 
     def test_they_are_described_in_their_order(self, leases: list[Record]) -> None:
