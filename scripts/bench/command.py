@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from ..arguments import number_of, seconds_for
 from ..atomic import WriteError, write_atomically
 from ..demo.report import describe_machine
 from ..errors import CommandError
@@ -48,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="short rounds: under a minute in all")
     parser.add_argument("--peers", type=_peers, default=PEERS, metavar="A,B",
                         help=f"beside ours, of {', '.join(PEERS)} (default: all)")  # fmt: skip
-    parser.add_argument("--rounds", type=_rounds, metavar="N",
+    parser.add_argument("--rounds", type=number_of("rounds", 1, 100), metavar="N",
                         help="rounds of each figure (default: 5; 2 with --quick)")  # fmt: skip
-    parser.add_argument("--seconds", type=_seconds, metavar="S",
+    parser.add_argument("--seconds", type=seconds_for("a round", 0.1, 60), metavar="S",
                         help="length of a round of contention (default: 2; 0.3 with --quick)")  # fmt: skip
     parser.add_argument("--threads", type=_threads, metavar="N,N",
                         help="numbers of threads to show the cost for (default: 1,8,64,256)")  # fmt: skip
@@ -68,28 +69,9 @@ def _peers(text: str) -> list[str]:
     return names
 
 
-def _rounds(text: str) -> int:
-    return _number(text, "number of rounds", 1, 100)
-
-
 def _threads(text: str) -> tuple[int, ...]:
-    return tuple(_number(part.strip(), "number of threads", 1, MOST_THREADS) for part in text.split(","))
-
-
-def _number(text: str, what: str, low: int, high: int) -> int:
-    if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what} ({low} to {high})")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 60:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time for a round (0.1 to 60 seconds)")
-    return seconds
+    number = number_of("threads", 1, MOST_THREADS)
+    return tuple(number(part.strip()) for part in text.split(","))
 
 
 def run(options: argparse.Namespace) -> int:

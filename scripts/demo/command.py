@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ..arguments import number_of, seconds_for
 from ..atomic import WriteError, write_atomically
 from ..errors import CommandError
 from ..load import LoadError, Workload, run_closed
@@ -37,39 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.epilog = EXAMPLES
     parser.add_argument("--quick", action="store_true", help="short runs: under a minute in all")
-    parser.add_argument("--users", type=_users, action="append", metavar="N",
+    parser.add_argument("--users", type=number_of("users", 1, 5000), action="append", metavar="N",
                         help="measure N users too; repeatable (50 and 200 always are)")  # fmt: skip
-    parser.add_argument("--seconds", type=_seconds, metavar="S",
+    parser.add_argument("--seconds", type=seconds_for("a run", 0.5, 3600), metavar="S",
                         help="length of each run (default: 8; 2 with --quick)")  # fmt: skip
-    parser.add_argument("--appointments", type=_appointments, default=20, metavar="N",
+    parser.add_argument("--appointments", type=number_of("appointments", 0, 2000), default=20, metavar="N",
                         help="appointments of the measured customers (default: %(default)s)")  # fmt: skip
     parser.add_argument("--size", choices=("small", "medium", "large"), default="small",
                         help="rows in the database (default: %(default)s)")  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
     parser.add_argument("--keep", action="store_true", help="leave the hardened shop up until Ctrl-C")
-
-
-def _users(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 5000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of users (1 to 5000)")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.5 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time for a run (0.5 to 3600 seconds)")
-    return seconds
-
-
-def _appointments(text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) <= 2000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of appointments (0 to 2000)")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,6 +20,22 @@ from tests.support.threads import Running
 MakePool = Callable[..., Any]
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still."""
+    return Clock()
+
+
 @pytest.fixture
 def make_pool(dsn: str) -> Iterator[MakePool]:
     """A function that makes pools: `make_pool(minconn, maxconn, kind=..., **options)`."""

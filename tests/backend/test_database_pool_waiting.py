@@ -89,7 +89,7 @@ class TestTimeout:
         start = time.monotonic()
         with pytest.raises(PoolTimeout):
             pool.getconn(timeout=0)
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < 5
         assert pool.stats()["waiting"] == 0
         pool.putconn(held)
 

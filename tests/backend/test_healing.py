@@ -62,7 +62,7 @@ def test_after_every_backend_was_terminated_none_of_the_next_hundred_leases_fail
     for _ in range(100):
         with pool.connection() as conn:
             assert backend(conn) not in pids
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 8
     assert pool.stats()["size"] <= 8
 
 
@@ -149,7 +149,7 @@ def test_while_the_server_is_down_callers_get_the_cause_at_once_and_recover_at_o
             assert isinstance(error, psycopg2.OperationalError)
             assert not isinstance(error, PoolTimeout)
             assert "Connection refused" in str(error)
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 8
         assert pool.stats()["size"] == 0
     finally:
         own.start()

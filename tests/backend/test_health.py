@@ -63,7 +63,7 @@ def test_a_pool_that_is_all_in_use_is_ready_and_is_not_queued_for(settings: Any)
     waiting(get_pool())
     start = time.monotonic()
     assert health.ready() == (True, {"status": "ok", "database": ["busy"]})
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     held.close()
     waiter.result().close()
 

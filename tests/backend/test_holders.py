@@ -17,24 +17,9 @@ from backend.record import Record
 from tests.support.sql import query, run
 from tests.support.threads import DEADLINE, Running, until, waiting
 
-from .conftest import MakePool
+from .conftest import Clock, MakePool
 
 FIGURES = {"used": 5, "idle": 0, "waiting": 2, "maxconn": 5, "longest_lease": 12.34}
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

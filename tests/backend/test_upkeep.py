@@ -15,22 +15,7 @@ from tests.support.connects import Connects
 from tests.support.sql import backend, query
 from tests.support.threads import DEADLINE, Running, until, waiting
 
-from .conftest import MakePool
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from .conftest import Clock, MakePool
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_a_result_that_came_before_the_sleep_is_not_missed() -> None:
 def test_a_sleep_ends_by_itself(seconds: float) -> None:
     start = time.monotonic()
     WaitQueue().join().sleep(seconds)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 def test_a_sleep_may_be_longer_than_a_lock_can_wait() -> None:

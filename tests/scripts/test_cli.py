@@ -203,7 +203,9 @@ def test_progress_on_a_terminal_is_one_line_rewritten(monkeypatch: pytest.Monkey
         say = Progress()
         say.bar(5, 10, "loading")
         say("done")
-        shown = os.read(controller, 4096).decode()
+        shown = ""
+        while not shown.endswith("done\r\n"):
+            shown += os.read(controller, 4096).decode()
     os.close(controller)
     assert "] " in shown
     assert " 50% loading" in shown

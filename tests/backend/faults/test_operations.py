@@ -96,7 +96,7 @@ class TestClose:
             with pytest.raises(PoolClosed):
                 pool.putconn(conn)  # as psycopg2: it is taken all the same
         assert closing.result() == 2
-        assert time.monotonic() - start < 3.0
+        assert time.monotonic() - start < 8.0
         for conn in slow:
             with pytest.raises(psycopg2.InterfaceError, match="closed"):
                 query(conn, "SELECT 1")
@@ -111,7 +111,7 @@ class TestClose:
         start = time.monotonic()
         pool._give_back(conn)
         assert closing.result() == 0
-        assert time.monotonic() - start < 2.0
+        assert time.monotonic() - start < 6.0
 
     def test_under_load_leases_end_well_and_all_others_hear_that_it_is_closed(
         self, make_pool: MakePool, backends: Count
