@@ -331,8 +331,9 @@ class Leasing:
         """Undo what the lease changed; returns why the connection cannot be kept, "" when it can."""
         options = self.options
         try:
-            is_sent = record.touched or bool(_status(conn))
-            has_failed = self._opener.must_write and _status(conn) == TRANSACTION_STATUS_INERROR
+            status = _status(conn)
+            is_sent = record.touched or bool(status)
+            has_failed = status == TRANSACTION_STATUS_INERROR
             if not reset.clean(conn, record, options.reset):
                 return "closed by its user" if connection.closed.__get__(conn) == 1 else "broken"
             if self._opener.must_write and self._opener.is_lost_for_writes(conn, has_failed=has_failed):

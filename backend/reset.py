@@ -47,16 +47,15 @@ class Baseline(NamedTuple):
     binary_types: dict[int, Any]
     notices: Any
     notifies: Any
-    kept: frozenset[str]
-    names: int
+    names: frozenset[str]
 
 
 def baseline(conn: Any) -> Baseline:
     """Return what a later `clean` restores; taken before the first lease."""
-    kept = frozenset((*vars(conn), "_record"))
+    names = frozenset((*vars(conn), "_record"))
     attributes = tuple(each.__get__(conn) for each in _DESCRIPTORS)
     types = dict(conn.string_types), dict(conn.binary_types)
-    return Baseline(attributes, conn.encoding, *types, conn.notices, conn.notifies, kept, len(kept))
+    return Baseline(attributes, conn.encoding, *types, conn.notices, conn.notifies, names)
 
 
 def is_pristine(conn: Any, record: Record) -> bool:
@@ -69,7 +68,7 @@ def is_pristine(conn: Any, record: Record) -> bool:
         or record.stall_reported
         or ((conn.string_types or before.string_types) and _differ(conn.string_types, before.string_types))
         or ((conn.binary_types or before.binary_types) and _differ(conn.binary_types, before.binary_types))
-        or len(conn.__dict__) != before.names
+        or len(conn.__dict__) != len(before.names)
     )
 
 
@@ -141,7 +140,7 @@ def _restore_objects(conn: Any, before: Baseline) -> None:
         _refill(conn.string_types, before.string_types)
     if _differ(conn.binary_types, before.binary_types):
         _refill(conn.binary_types, before.binary_types)
-    for name in conn.__dict__.keys() - before.kept:
+    for name in conn.__dict__.keys() - before.names:
         del conn.__dict__[name]
 
 

@@ -41,6 +41,7 @@ class Slots:
         records: of all connections that are open.
         attention: whether callers must come through the lock.
         connecting, closing: connections on their way in and out; they count as open.
+        reasons: how many were closed so far, by reason.
     """
 
     def __init__(self, minconn: int, maxconn: int, clock: Callable[[], float]) -> None:
@@ -89,10 +90,13 @@ class Slots:
             if max_waiting and len(self.queue) >= max_waiting:
                 self.counts["refused"] += 1
                 raise PoolTooBusy("refused, too many callers wait already")
-            waiter = self.queue.join()
-            self.attention = True
-            self._serve()  # what came back without the lock in the meantime
-            return waiter
+            return self._queued(self.queue.join())
+
+    def _queued(self, waiter: Waiter) -> Waiter:
+        """Raise `attention` for a new waiter, and then look at what came back without the lock in the meantime."""
+        self.attention = True
+        self._serve()
+        return waiter
 
     def _may_overflow(self, overflow: int) -> bool:
         is_possible = not self.suspended and self._may_connect(self.maxconn + overflow)
@@ -215,19 +219,17 @@ class Slots:
         """
         with self.lock:
             self.connecting -= 1
-            waiter = None
             if isinstance(error, psycopg2.Error):
                 self.counts["connect_failures"] += 1
                 is_certain = self.outage.failed(error, begun, self._clock())
                 # An attempt begun in the same moment may be the one that there was room for.
                 if not self.closed and (self.connecting or self._is_anybody_alive()):
-                    waiter = self.queue.join_first()
-                    self.attention = True  # before _serve looks at `idle`, as in `decide`
-                elif is_certain:
+                    return self._queued(self.queue.join_first())
+                if is_certain:
                     while self.queue.serve(copied(error)):
                         pass
             self._serve()
-        return waiter
+        return None
 
     def withdraw_permit(self) -> None:
         """Give a permit back that nobody used."""
@@ -259,8 +261,11 @@ class Slots:
     def _leave(self, record: Record) -> None:
         if self.records.pop(record, self) is None:
             self.closing += 1
-            self.past_leases += record.number
-            self.past_use += record.use_time
+            self._keep_figures(record)
+
+    def _keep_figures(self, record: Record) -> None:
+        self.past_leases += record.number
+        self.past_use += record.use_time
 
     def leave(self, record: Record) -> None:
         """Strike out a connection that is about to be closed; `gone` has to follow."""
@@ -270,10 +275,13 @@ class Slots:
     def gone(self, reason: str) -> None:
         """Free the slot of a connection that was closed."""
         with self.lock:
-            self.closing -= 1
-            self.counts["closed"] += 1
-            self.reasons[reason] += 1
+            self._count_closed(reason)
             self._serve()
+
+    def _count_closed(self, reason: str) -> None:
+        self.closing -= 1
+        self.counts["closed"] += 1
+        self.reasons[reason] += 1
 
     def exchanged(self, reason: str) -> Waiter | None:
         """Turn the slot of a connection that was closed into a permit.
@@ -282,16 +290,11 @@ class Slots:
             a Waiter at the head of the queue instead, when in an outage somebody else is trying already.
         """
         with self.lock:
-            self.closing -= 1
-            self.counts["closed"] += 1
-            self.reasons[reason] += 1
+            self._count_closed(reason)
             if not (self.outage.failures and self.connecting):
                 self.connecting += 1
                 return None
-            waiter = self.queue.join_first()
-            self.attention = True
-            self._serve()
-            return waiter
+            return self._queued(self.queue.join_first())
 
     def suspend(self) -> None:
         """Serve nobody until `resume`."""
@@ -365,5 +368,4 @@ class Slots:
             was_open = self.records.pop(record, self) is None
             if self.leased.pop(record, None) is not None or was_open:
                 self.counts["dropped"] += 1
-                self.past_leases += record.number
-                self.past_use += record.use_time
+                self._keep_figures(record)

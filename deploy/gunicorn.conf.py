@@ -73,8 +73,7 @@ def post_fork(server, worker):  # type: ignore[no-untyped-def]
     """Let go of the parent's connections, also where the fork was not Python's."""
     helper = sys.modules.get(f"{_runtime.__name__}.health")
     for pool in helper.pools() if helper else ():
-        if pool._pid != os.getpid():
-            pool._after_fork()
+        pool._own()
 
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def]
