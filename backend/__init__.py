@@ -4,13 +4,18 @@ from .database_helper import close_pool, get_db_connection, get_pool, install, t
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
     AppLoadError,
+    BatchError,
+    CursorError,
     HardenError,
     NodeError,
+    PageError,
     PoolClosed,
     PoolTimeout,
     PoolTooBusy,
+    SchemaError,
     SessionStateError,
     SettingsError,
+    StreamError,
 )
 from .extension import Hardening
 from .nested import many, one
@@ -18,16 +23,21 @@ from .pool_options import PoolOptions
 
 __all__ = [
     "AppLoadError",
+    "BatchError",
+    "CursorError",
     "HardenError",
     "Hardening",
     "NodeError",
+    "PageError",
     "PoolClosed",
     "PoolOptions",
     "PoolTimeout",
     "PoolTooBusy",
+    "SchemaError",
     "SessionStateError",
     "SettingsError",
     "SimpleConnectionPool",
+    "StreamError",
     "ThreadedConnectionPool",
     "close_pool",
     "get_db_connection",

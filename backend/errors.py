@@ -4,6 +4,11 @@ HardenError                    H000  base; never raised itself
 ├── SettingsError (ValueError) H101  settings that cannot work, all of them listed
 ├── AppLoadError               H201  the app named by HARDEN_APP cannot be served
 ├── NodeError (ValueError)     H301  a nested query that is not well formed
+├── SchemaError (LookupError)  H302  a tree of tables that the database's tables and keys do not allow
+├── BatchError (ValueError)    H311  ids or rows that cannot be looked up or written together
+├── PageError (ValueError)     H321  a page that cannot be: its size or number is out of bounds
+│   └── CursorError            H322  a cursor that is not one of this list's
+├── StreamError                H331  a stream that cannot be sent as asked
 ├── SessionStateError          H404  a statement would change a session that others share (NotSupportedError)
 └── (with psycopg2.pool.PoolError)
     ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
@@ -17,6 +22,7 @@ Must not import anything of ours. If a class here changes its parents, existing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg2
@@ -56,6 +62,52 @@ class NodeError(HardenError, ValueError):
     """A `one` or `many` whose holes, children and names do not fit together."""
 
     code = "H301"
+
+
+class SchemaError(HardenError, LookupError):
+    """A tree of tables names a table, a column or a key that is not there, or more than one key fits.
+
+    Attributes:
+        choices: what could have been meant.
+    """
+
+    code = "H302"
+
+    def __init__(self, message: str, choices: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.choices = tuple(choices)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.choices)
+
+
+class BatchError(HardenError, ValueError):
+    """Ids or rows that cannot be looked up or written in one batch."""
+
+    code = "H311"
+
+
+class PageError(HardenError, ValueError):
+    """A page that cannot be served as asked for; the message is written for the client.
+
+    Attributes:
+        status: the HTTP status for it.
+    """
+
+    code = "H321"
+    status = 400
+
+
+class CursorError(PageError):
+    """A cursor that this list did not write: changed, of another list or sort, or no cursor at all."""
+
+    code = "H322"
+
+
+class StreamError(HardenError):
+    """A stream of rows that cannot be sent as asked."""
+
+    code = "H331"
 
 
 class SessionStateError(HardenError, psycopg2.NotSupportedError):

@@ -13,13 +13,18 @@ import pytest
 from backend import errors
 from backend.errors import (
     AppLoadError,
+    BatchError,
+    CursorError,
     HardenError,
     NodeError,
+    PageError,
     PoolClosed,
     PoolTimeout,
     PoolTooBusy,
+    SchemaError,
     SessionStateError,
     SettingsError,
+    StreamError,
 )
 
 from .conftest import MakePool
@@ -29,6 +34,11 @@ EXAMPLES = [
     SettingsError(["one", "two"]),
     AppLoadError("no module 'x'"),
     NodeError("{a} has no child"),
+    SchemaError("two keys fit", ["a_fkey", "b_fkey"]),
+    BatchError("ids of two types"),
+    PageError("size must be 1 to 100"),
+    CursorError("not a cursor of this list"),
+    StreamError("no rows"),
     PoolTimeout("late", FIGURES),
     PoolTooBusy("busy", FIGURES, [{"thread": "t"}]),
     SessionStateError("a lock", what="an advisory lock", where="app.py:3 in f"),
@@ -47,6 +57,10 @@ def test_pickling_keeps_the_text_and_the_data(error: Any) -> None:
     [
         (SettingsError, (ValueError,)),
         (NodeError, (ValueError,)),
+        (SchemaError, (LookupError,)),
+        (BatchError, (ValueError,)),
+        (PageError, (ValueError,)),
+        (CursorError, (PageError, ValueError)),
         (PoolTimeout, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
         (PoolTooBusy, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
         (PoolClosed, (psycopg2.pool.PoolError, psycopg2.Error)),

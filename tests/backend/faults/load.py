@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from math import inf
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -158,9 +159,11 @@ class Attempts:
         """Return the attempts of the outage after that moment that began before an earlier one had ended.
 
         What was permitted before the first failure was known is none of them; callers may be slow to start.
+        With the first success the outage is over for the pool, and it may open several at once.
         """
         known = min((end for _, end, done in self.spans if end > after and not done), default=after)
-        spans = sorted(span for span in self.spans if span[0] > known + SETTLED)
+        over = min((end for _, end, done in self.spans if end > known and done), default=inf)
+        spans = sorted(span for span in self.spans if known + SETTLED < span[0] < over)
         return [later for earlier, later in pairwise(spans) if later[0] < earlier[1]]
 
 

@@ -46,10 +46,11 @@ class TestIdleInTransaction:
         check_whole(pool)
 
     def test_under_load_sleepers_disturb_nobody_else(self, make_pool: MakePool) -> None:
-        pool = make_pool(2, 6, connect=options(idle_in_transaction_session_timeout="50ms"))
+        """Only the sleepers have the short timeout: others may be slow without being asleep."""
+        pool = make_pool(2, 6)
 
         def oversleep(conn: Any) -> None:
-            query(conn, "SELECT 1")
+            run(conn, "SET LOCAL idle_in_transaction_session_timeout = '50ms'")
             until(lambda: conn._record.poll(0), "the server hangs up")
             query(conn, "SELECT 2")
 
