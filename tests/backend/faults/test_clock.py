@@ -115,8 +115,9 @@ class TestThresholds:
         first = open_all(pool)
         clock.jump(1001.0)
         pool._housekeep()
-        stats = pool.stats()
-        assert (stats["closed_for"], stats["idle"]) == ({"max_lifetime": 3}, 2)
+        # One attempt at a time: the second may be the background thread's, and under way.
+        until(lambda: pool.stats()["idle"] == 2, "as many as minconn are open again")
+        assert pool.stats()["closed_for"] == {"max_lifetime": 3}
         assert first.isdisjoint({conn.info.backend_pid for conn in pool._idle})
 
     def test_idleness(self, make_pool: MakePool, clock: Clock) -> None:
