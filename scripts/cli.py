@@ -20,7 +20,7 @@ from .errors import CommandError
 VERBS = {
     "demo": ("scripts.demo.command", "see an unhardened app break and the hardened one carry the load"),
     "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
-    "bench": ("scripts.bench.command", "measure the pool beside the pools it stands in for"),
+    "bench": ("scripts.bench.command", "measure the runtime beside what it replaces"),
 }
 EXAMPLES = """\
 examples:

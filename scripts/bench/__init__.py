@@ -1,14 +1,12 @@
 """Measurements of the runtime beside what it replaces: same machine, same server, same minute.
 
-    command       the verb: arguments, output
-    subjects      the pools that are compared, each behind the same four calls
-    measure       what is timed, in a process of the subject's own
-    worker        that process; session is its other end
-    rounds        the order of it all, and what PostgreSQL says meanwhile
-    environment   where the peers are installed
-    result, bars  what came out, and which bars hold
-    table, page   how it is shown
+    command            the verb
+    pool, queries      a benchmark each
+    session            the other end of a process that measures
+    environment        where the peers are installed
+    spread, noise      medians with their range, and how quiet it was
+    output, frame      what the reports share
 
-subjects, measure, spread and worker run in the peers' environment: they import the standard library, psycopg2 and
+spread and the benchmarks' workers run in the peers' environment: they import the standard library, psycopg2, flask and
 `backend`, nothing else.
 """

@@ -12,13 +12,21 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import CommandError
-from .subjects import Subject
 
 # What `backend` needs, so that ours runs where the peers do.
 OWN = ("flask>=2.0", "psycopg2-binary>=2.9")
 STAMP = ".harden-peers.json"
+
+
+class Needy(Protocol):
+    """What is measured there: a pool, or a method of asking."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What it needs beyond psycopg2, as pip names it."""
 
 
 class Peers:
@@ -34,7 +42,7 @@ class Peers:
         self._progress = progress
         self.missing: dict[str, str] = {}
 
-    def prepare(self, subjects: Sequence[Subject]) -> str:
+    def prepare(self, subjects: Sequence[Needy]) -> str:
         """Return an interpreter that has what the subjects need: our own, when they need nothing but psycopg2.
 
         A package that cannot be installed is noted in `missing` with its reason.
@@ -91,7 +99,7 @@ class Peers:
     def _is_installed(self, name: str) -> bool:
         problem = self._pip([name])
         if problem is not None and name in OWN:
-            raise CommandError(f"pip could not install {name}: {problem}; check the network, or choose --peers")
+            raise CommandError(f"pip could not install {name}: {problem}; check the network, or choose what needs no installing")
         if problem is not None:
             self.missing[name] = problem
         return problem is None

@@ -25,20 +25,21 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A process that measures one subject.
+    """A process that measures: it reads jobs from stdin, and answers each by a line on stdout.
 
     Args:
         python: the interpreter of the peers.
-        key: of the subject.
-        setup: what `Bench` takes beside the subject.
+        module: what it runs.
+        key: its only argument: what it measures.
+        setup: its first line of input; a password has no place among arguments.
         run: the folder of the run.
     """
 
-    def __init__(self, python: str, key: str, setup: Mapping[str, Any], run: RunFolder) -> None:
+    def __init__(self, python: str, module: str, key: str, setup: Mapping[str, Any], run: RunFolder) -> None:
         self._log = run.logs / f"bench-{key}.log"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [python, "-m", "scripts.bench.worker", key],
+                [python, "-m", module, key],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=ROOT,
                 env=clean_environment(run, {"PYTHONPATH": str(ROOT)}),
                 start_new_session=True,  # Ctrl-C is for us
@@ -59,7 +60,7 @@ class Worker:
         """Have a job done and return its answer.
 
         Args:
-            job: a name that `Bench` knows.
+            job: a name that the worker knows.
             within: how many seconds to wait.
             meanwhile: called again and again until the answer is there.
             **arguments: of the job.

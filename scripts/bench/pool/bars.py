@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from ..demo.report.figures import counted, measured
+from ...demo.report.figures import counted, measured
+from ..output import Bar
 from .result import Result, Row
 
 CHECKOUT = (("psycopg2", 1.2), ("psycopg-pool", 0.6), ("sqlalchemy", 0.35))
 FAIR = 0.99
 RECOVERED_MS = 100.0
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar: what is asked, what was reached, and whether that is enough."""
-
-    text: str
-    reached: str
-    holds: bool
 
 
 def judge(result: Result) -> list[Bar]:

@@ -13,15 +13,15 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from ..arguments import number_of, seconds_for
-from ..atomic import WriteError, write_atomically
-from ..demo.report import describe_machine
-from ..errors import CommandError
-from ..progress import Progress
-from ..stack import Stack
+from ...arguments import number_of, seconds_for
+from ...demo.report import describe_machine
+from ...errors import CommandError
+from ...progress import Progress
+from ...stack import Stack
+from ..environment import Peers
+from ..noise import Listener
+from ..output import NOT_HERE, refuse_missing_folders, write
 from .bars import judge
-from .environment import Peers
-from .noise import Listener
 from .page import render_page
 from .result import Result, render_json, rows
 from .rounds import Outcome, Plan, Rounds
@@ -29,6 +29,7 @@ from .server import SETTINGS, Server
 from .subjects import BY_KEY, OURS, SUBJECTS, Subject
 from .table import render_table
 
+SUMMARY = "the pool beside the pools it stands in for"
 QUICK = Plan(rounds=2, slow_rounds=1, seconds=0.3, threads=(1, 8, 64), timeout=2.0, checkouts=100, budget=40.0)
 PEERS = [subject.key for subject in SUBJECTS if subject.key not in OURS]
 MOST_THREADS = 256
@@ -45,7 +46,6 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("what", choices=("pool",), help="what is compared")
     parser.add_argument("--quick", action="store_true", help="short rounds: under a minute in all")
     parser.add_argument("--peers", type=_peers, default=PEERS, metavar="A,B",
                         help=f"beside ours, of {', '.join(PEERS)} (default: all)")  # fmt: skip
@@ -77,17 +77,15 @@ def _threads(text: str) -> tuple[int, ...]:
 def run(options: argparse.Namespace) -> int:
     """Measure every subject, print the tables, write the reports."""
     progress = Progress()
-    for file in (options.json, options.html):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise CommandError(f"the folder of {file} does not exist; make it, or name another file")
+    refuse_missing_folders(options.json, options.html)
     subjects = [BY_KEY[key] for key in BY_KEY if key in OURS or key in options.peers]
     peers = Peers(Path(sys.prefix) / "peers", progress)
     python = peers.prepare(subjects)
     result = _measure(_plan(options), subjects, python, peers.missing, progress)
     bars = judge(result)
     print(render_table(result, bars), end="", flush=True)
-    _write(options.json, render_json(result, bars), progress)
-    _write(options.html, render_page(result, bars), progress)
+    write(options.json, render_json(result, bars), progress)
+    write(options.html, render_page(result, bars), progress)
     return 0
 
 
@@ -124,9 +122,6 @@ def _measure(
     )
 
 
-NOT_HERE = ("pgbouncer", "gunicorn", "flask", "werkzeug", "psycopg2")  # no part of this measurement
-
-
 def _left_out(subjects: Sequence[Subject], missing: dict[str, str], outcome: Outcome) -> dict[str, str]:
     reasons = {
         subject.label: f"{name} could not be installed: {missing[name]}"
@@ -140,13 +135,3 @@ def _left_out(subjects: Sequence[Subject], missing: dict[str, str], outcome: Out
 def _cut(outcome: Outcome) -> list[str]:
     counts = Counter(outcome.cut)
     return [f"{text}: {count} rounds left out, for the machine was too slow" for text, count in counts.items()]
-
-
-def _write(file: Path | None, text: str, progress: Progress) -> None:
-    if file is None:
-        return
-    try:
-        write_atomically(file, text)
-    except WriteError as error:
-        raise CommandError(str(error)) from None
-    progress(f"wrote {file}")

@@ -13,7 +13,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from .spread import jain, percentile
+from ..spread import jain, percentile
 from .subjects import Handle, Open
 
 BATCH = 20  # calls between two looks at the clock, fewer of slow ones

@@ -1,38 +1,18 @@
-"""The HTML page: one file without a script or an outside asset, in the demo's style.
-
-Colours, fonts and the macros that write SVG are the demo's: they are taken from its template, so that both pages
-look alike and a change there is a change here.
-"""
+"""The HTML page of `bench pool`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from ..demo import report
-from ..demo.report.figures import long_date, typeset
+from ...demo.report.figures import long_date
+from ..frame import render_frame
+from ..output import Bar
 from . import plots
-from .bars import Bar
 from .result import Result
 from .table import notes, sections
 
 PAGE = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-<title>Connection pools side by side</title>
-<style>{{ style }}</style>
-</head>
-<body>
-<main>
 <header>
 <p class="date">Measured on <time datetime="{{ result.date }}">{{ date }}</time></p>
 <h1>Connection pools side by side</h1>
@@ -87,22 +67,14 @@ of which every pool has its turn, in an order that rotates. Figures are medians.
 <p>To measure again:</p>
 <pre tabindex="0"><code>{{ result.command }}</code></pre>
 </section>
-</main>
-</body>
-</html>
 """
 
 
 def render_page(result: Result, bars: Sequence[Bar]) -> str:
     """Return the whole page as HTML."""
-    environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )  # fmt: skip
-    environment.filters.update(typeset=typeset, first_upper=_first_upper)
-    macros, style = _borrowed(environment)
-    return environment.from_string(macros + PAGE).render(
-        style=style,
+    return render_frame(
+        "Connection pools side by side",
+        PAGE,
         result=result,
         date=long_date(result.date),
         groups=_groups(result),
@@ -110,15 +82,6 @@ def render_page(result: Result, bars: Sequence[Bar]) -> str:
         bars=bars,
         notes=list(notes(result)),
     )
-
-
-def _borrowed(environment: jinja2.Environment) -> tuple[str, Markup]:
-    """Return the macros and the style sheet of the demo's page."""
-    loader = jinja2.PackageLoader(report.__name__, "")
-    source = loader.get_source(environment, "report.html.j2")[0]
-    macros, _, page = source.partition("<!doctype html>")
-    style = page.partition("<style>")[2].partition("</style>")[0]
-    return macros, Markup(style)
 
 
 def _groups(result: Result) -> list[tuple[str, str, list[Any]]]:
@@ -140,7 +103,3 @@ def _groups(result: Result) -> list[tuple[str, str, list[Any]]]:
         ),
         ("Storm, memory, recovery", "Shorter is better.", plots.events(result)),
     ]
-
-
-def _first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from ..demo.report.figures import NONE, counted, measured, ratio, typeset
-from ..demo.report.shapes import PANEL_WIDTH, Bar, Dot, Line, LogScale, Panel, Words
+from ...demo.report.figures import NONE, counted, measured, ratio, typeset
+from ...demo.report.shapes import PANEL_WIDTH, Bar, Dot, Line, LogScale, Panel, Words
 from .result import Result, Row
 
 Place = tuple[float, float]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .noise import Noise
+from ..noise import Noise
+from ..spread import Spread, spread
 from .rounds import Outcome, Plan
-from .spread import Spread, spread
 from .subjects import OURS, Subject
 
 LOUD_ROUNDS = 1.5  # the slowest round of a checkout over the quickest, for the typical subject

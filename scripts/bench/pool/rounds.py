@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from ..progress import Progress
-from ..stack.runfolder import RunFolder
+from ...progress import Progress
+from ...stack.runfolder import RunFolder
+from ..session import Worker, WorkerError
 from .server import Peak, Server
-from .session import Worker, WorkerError
 from .subjects import Subject
 
+WORKER = "scripts.bench.pool.worker"
 LONG_ENOUGH = 5.0  # seconds for all checkouts after terminate; what takes longer has shown that it does
 
 Measured = dict[str, dict[str, list[float]]]
@@ -120,7 +121,7 @@ class Rounds:
 
     def _start(self, subject: Subject) -> Worker:
         setup = {"dsn": self._server.dsn, "size": self._plan.size, "timeout": self._plan.timeout}
-        return Worker(self._python, subject.key, setup, self._run)
+        return Worker(self._python, WORKER, subject.key, setup, self._run)
 
     def _rounds(self) -> Iterator[tuple[str, int, Step]]:
         for text, step, rounds in self._figures():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from ..stack.postgres import Cluster
+from ...stack.postgres import Cluster
 
 ROLE = DATABASE = "bench"
 # 256 threads with a connection each, beside the open pools of all subjects.

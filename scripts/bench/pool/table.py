@@ -6,11 +6,10 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..demo.report.figures import NONE, counted, measured
-from .bars import Bar
+from ...demo.report.figures import NONE, counted, measured
+from ..output import WIDTH, Bar, judged, machine_line
 from .result import Result, Row
 
-WIDTH = 110
 LABEL = 21
 
 
@@ -36,7 +35,7 @@ def render_table(result: Result, bars: Sequence[Bar]) -> str:
     lines = [line for section in sections(result) for line in (*_lines(section, result.rows), "")]
     lines += [
         "x ours: the median as a multiple of ours; min..max: over the rounds; failed: calls that raised",
-        *_judged(bars),
+        *judged(bars),
         "",
     ]
     for text in notes(result):
@@ -63,11 +62,8 @@ def sections(result: Result) -> tuple[Section, ...]:
 
 def notes(result: Result) -> Iterator[str]:
     """Yield what was measured on, how quiet it was, and what is missing."""
-    machine, plan = result.machine, result.plan
-    yield (
-        f"machine: {machine['cores']} cores ({machine['cpu']}), {machine['memory_gib']:g} GiB, {machine['os']}, "
-        f"Python {machine['python']}, PostgreSQL {machine['postgresql']}"
-    )
+    plan = result.plan
+    yield machine_line(result.machine)
     yield "versions: " + ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
     yield (
         f"measured {result.date} with {result.command}: {plan.rounds} rounds ({plan.slow_rounds} of storm, memory "
@@ -78,14 +74,6 @@ def notes(result: Result) -> Iterator[str]:
         yield f"left out: {label}: {reason}"
     for problem in result.problems:
         yield f"not measured: {problem}"
-
-
-def _judged(bars: Sequence[Bar]) -> Iterator[str]:
-    if bars:
-        yield ""
-        yield "bars"
-    for bar in bars:
-        yield f"  {'holds ' if bar.holds else 'FAILS '} {bar.text}: {bar.reached}"
 
 
 def _lines(section: Section, rows: Sequence[Row]) -> Iterator[str]:

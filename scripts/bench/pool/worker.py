@@ -1,6 +1,6 @@
 """The process in which one subject is measured.
 
-    python -m scripts.bench.worker KEY
+    python -m scripts.bench.pool.worker KEY
 
 Reads jobs from stdin, one JSON object a line, and answers each by one line on stdout. The first line has the DSN
 and sizes; a password has no place among arguments. Ends at the end of its input.

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.bench import environment
 from scripts.bench.environment import Peers
-from scripts.bench.subjects import BY_KEY
+from scripts.bench.pool.subjects import BY_KEY
 from scripts.errors import CommandError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scripts.bench.noise import Noise
-from scripts.bench.result import Result, Row
-from scripts.bench.rounds import Plan
+from scripts.bench.pool.result import Result, Row
+from scripts.bench.pool.rounds import Plan
+from scripts.bench.pool.subjects import BY_KEY
 from scripts.bench.spread import spread
-from scripts.bench.subjects import BY_KEY
 
 QUIET = Noise(load_before=0.1, load_after=1.5, steal=0.0, cores=2)
 FIGURES = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.bench.bars import judge
+from scripts.bench.pool.bars import judge
 
 from .sample import result, row
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from scripts import cli
-from scripts.bench import command
-from scripts.bench.rounds import Plan
+from scripts.bench.pool import command
+from scripts.bench.pool.rounds import Plan
 
-HARDEN = Path(__file__).resolve().parents[3] / "scripts" / "harden"
+HARDEN = Path(__file__).resolve().parents[4] / "scripts" / "harden"
 OF_EACH = {
     "block_us", "checkout_us", "query_us", "ops_per_second", "wait_p50_ms", "wait_p99_ms", "wait_max_ms", "jain",
     "ops_low", "ops_high", "failed", "backends", "storm_ms", "storm_failed", "storm_opened", "storm_backends",
@@ -101,7 +101,7 @@ def test_bad_arguments_are_one_line_and_code_2(
 def _plan(*arguments: str) -> Plan:
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    return command._plan(parser.parse_args(["pool", *arguments]))
+    return command._plan(parser.parse_args([*arguments]))
 
 
 def test_without_options_the_whole_run_is_planned() -> None:

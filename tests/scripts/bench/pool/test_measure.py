@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from scripts.bench import measure
-from scripts.bench.subjects import Handle
+from scripts.bench.pool import measure
+from scripts.bench.pool.subjects import Handle
 
 
 class Cursor:

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.bench import plots
-from scripts.bench.bars import judge
-from scripts.bench.page import render_page
-from scripts.bench.subjects import SUBJECTS
+from scripts.bench.pool import plots
+from scripts.bench.pool.bars import judge
+from scripts.bench.pool.page import render_page
+from scripts.bench.pool.subjects import SUBJECTS
 
 from .sample import result, row
 

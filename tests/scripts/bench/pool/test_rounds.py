@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from scripts.bench import rounds
-from scripts.bench.rounds import Plan, Rounds, rotated
+from scripts.bench.pool import rounds
+from scripts.bench.pool.rounds import Plan, Rounds, rotated
+from scripts.bench.pool.subjects import BY_KEY, Subject
 from scripts.bench.session import WorkerError
-from scripts.bench.subjects import BY_KEY, Subject
 from scripts.progress import Progress
 
 SUBJECTS = [BY_KEY["ours"], BY_KEY["psycopg2"], BY_KEY["dbutils"]]
@@ -37,7 +37,7 @@ class Worker:
     jobs: list[tuple[str, str]] = []
     broken: Sequence[tuple[str, str]] = ()
 
-    def __init__(self, python: str, key: str, setup: Any, run: Any) -> None:
+    def __init__(self, python: str, module: str, key: str, setup: Any, run: Any) -> None:
         self.key = key
 
     def __enter__(self) -> Worker:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from scripts.bench.bars import judge
 from scripts.bench.noise import Noise
-from scripts.bench.result import Result, render_json
-from scripts.bench.subjects import SUBJECTS
-from scripts.bench.table import WIDTH, render_table
+from scripts.bench.pool.bars import judge
+from scripts.bench.pool.result import Result, render_json
+from scripts.bench.pool.subjects import SUBJECTS
+from scripts.bench.pool.table import WIDTH, render_table
 
 from .sample import result, row
 

@@ -1,0 +1,26 @@
+"""`harden bench WHAT`: one word more on the command line, then the benchmark's own options."""
+
+from __future__ import annotations
+
+import argparse
+
+from .pool import command as pool
+
+BENCHMARKS = {"pool": pool}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare each benchmark and its arguments."""
+    kinds = parser.add_subparsers(dest="what", required=True)
+    for name, benchmark in BENCHMARKS.items():
+        benchmark.add_arguments(
+            kinds.add_parser(
+                name, help=benchmark.SUMMARY, description=benchmark.SUMMARY,
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )  # fmt: skip
+        )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the benchmark that was named."""
+    return BENCHMARKS[options.what].run(options)
