@@ -56,6 +56,7 @@ def options_from(settings: Settings, reset: str = "rollback", session_state: str
         leak_after=settings["DB_POOL_LEAK_AFTER"],
         held_idle_after=settings["DB_POOL_HELD_IDLE_AFTER"],
         peer_timeout=settings["DB_POOL_PEER_TIMEOUT"],
+        kept_plans=settings["DB_POOL_KEPT_PLANS"],
         session_state=settings["DB_POOL_SESSION_STATE"] or session_state,
         reset="pgbouncer" if transaction_pooling else reset,
         statement_timeout_ms=0 if settings["DB_PGBOUNCER"] != "off" else settings["DB_STATEMENT_TIMEOUT_MS"],

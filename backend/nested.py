@@ -5,24 +5,28 @@ The tree becomes a single statement of correlated sub-selects that stay records 
 `to_json` turns all of it into text: of nine forms measured the fastest, with `[]` for "none" by itself, and
 no limit of 50 columns. `json()` hands PostgreSQL's own bytes through; Python never parses them.
 
-SQL stays SQL: nothing is interpolated but other nodes, so values go by `%(name)s` as ever.
+SQL stays SQL: nothing is interpolated but other nodes, so values go by `%(name)s` as ever. Whatever can be
+wrong about a template is refused when the node is made, which is when the app starts.
 Must not import Flask or the pool. If this is wrong, documents lose rows or carry somebody else's.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from psycopg2.extensions import BYTES
+from psycopg2.sql import Composable
 
+from . import selectlist
+from .composed import text_of
 from .errors import NodeError
+from .prepared import Statement
+from .sqltext import Token, code, excerpt, rendered, scan
 
-HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-JSON_OID = 114
-AS_BYTES = {JSON_OID: BYTES}  # the driver copies the text once, in C, and parses nothing
+_AROUND_LIST = ("select", "all", "distinct", "from")
 
 
 class Node:
@@ -30,27 +34,44 @@ class Node:
 
     Attributes:
         sql: the whole statement, with `%(name)s` parameters.
+        parameters: the names of all parameters, the children's included.
+        children: the nodes in its holes.
+        template: the SELECT as it was written.
     """
 
-    def __init__(self, template: str, children: Mapping[str, Node], is_list: bool) -> None:
-        self._record_set = _filled(template, children)
-        self._is_list = is_list
-        self.sql = (
-            f"SELECT to_json(ARRAY({self.as_child_rows()}))"
-            if is_list
-            else f"SELECT row_to_json(r) FROM ({self._record_set}) r"
-        )
+    def __init__(self, template: str | Composable, children: Mapping[str, Node], is_list: bool) -> None:
+        self.template = text_of(template)
+        self.children = dict(children)
+        self.is_list = is_list
+        self.tokens: Sequence[Token] = _checked(self.template, self.children)
+        own = {token.text for token in self.tokens if token.kind == "parameter"}
+        self.parameters: frozenset[str] = frozenset(own).union(*(kid.parameters for kid in self.children.values()))
+        self.body = _filled(self.tokens, {name: kid.as_column(name) for name, kid in self.children.items()})
+
+    @cached_property
+    def sql(self) -> str:
+        return self.document_of(self.body)
+
+    @cached_property
+    def statement(self) -> Statement:
+        """The statement as it is executed, with what is known of its plans."""
+        return Statement(self.sql)
+
+    def document_of(self, body: str) -> str:
+        """Return the statement that makes one JSON value of such a SELECT's rows."""
+        rows = f"SELECT r FROM ({body}) r"
+        return f"SELECT to_json(ARRAY({rows}))" if self.is_list else f"SELECT row_to_json(r) FROM ({body}) r"
 
     def as_child_rows(self) -> str:
         """Return the SELECT of this node's rows as records."""
-        return f"SELECT r FROM ({self._record_set}) r"
+        return f"SELECT r FROM ({self.body}) r"
 
-    def as_column(self, name: str) -> str:
+    def as_column(self, name: str, body: str | None = None) -> str:
         """Return the column that this node is in its parent's SELECT list."""
-        rows = self.as_child_rows()
-        return f'ARRAY({rows}) AS "{name}"' if self._is_list else f'({rows}) AS "{name}"'
+        rows = f"SELECT r FROM ({self.body if body is None else body}) r"
+        return f'ARRAY({rows}) AS "{name}"' if self.is_list else f'({rows}) AS "{name}"'
 
-    def json(self, conn: Any, **parameters: Any) -> bytes | None:
+    def json(self, conn: Any, /, **parameters: Any) -> bytes | None:
         """Run the statement and return PostgreSQL's JSON text.
 
         Args:
@@ -61,63 +82,107 @@ class Node:
             UTF-8 bytes; for `one` None when there is no row, for `many` `b"[]"`.
 
         Raises:
+            NodeError: a parameter is missing, or unknown to the SQL.
             psycopg2.Error: what the server said.
         """
-        with conn.cursor() as cursor:
-            cursor.string_types = AS_BYTES
-            cursor.execute(self.sql, parameters)
-            row = cursor.fetchone()
-        return None if row is None else _first(row)
+        if parameters.keys() != self.parameters:
+            raise _wrong_parameters(self, parameters)
+        return self.statement.run(conn, parameters)
 
-    def fetch(self, conn: Any, **parameters: Any) -> Any:
+    def fetch(self, conn: Any, /, **parameters: Any) -> Any:
         """Run the statement and return it parsed: a dict or None for `one`, a list for `many`."""
         body = self.json(conn, **parameters)
         return None if body is None else json.loads(body)
 
-    def explain(self, conn: Any, **parameters: Any) -> str:
+    def explain(self, conn: Any, /, **parameters: Any) -> str:
         """Return the plan, with real times and buffers. Runs the statement."""
+        if parameters.keys() != self.parameters:
+            raise _wrong_parameters(self, parameters)
         with conn.cursor() as cursor:
-            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self.sql}", parameters)
-            return "\n".join(str(_first(row)) for row in cursor.fetchall())
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self.statement.sql}", parameters)
+            rows = cursor.fetchall()
+        return "\n".join(str(next(iter(row.values())) if isinstance(row, Mapping) else row[0]) for row in rows)
 
     def __repr__(self) -> str:
-        return f"<{'many' if self._is_list else 'one'} {' '.join(self._record_set.split())[:60]}...>"
+        return f"<{'many' if self.is_list else 'one'} {excerpt(self.template)}>"
 
 
-def one(template: str, /, **children: Node) -> Node:
+def one(template: str | Composable, /, **children: Node) -> Node:
     """Make a node that is one row: an object, or null when there is none.
 
     Args:
-        template: a SELECT whose `{names}` stand where the children's columns go.
+        template: a SELECT whose `{names}` stand where the children's columns go; a `psycopg2.sql` object where
+            identifiers are not constant.
         **children: a node for each hole.
 
     Raises:
-        NodeError: a hole without a child, a child without a hole, a hole used twice.
+        NodeError: a hole without a child, a child without a hole, two columns of one name, a column without a
+            name, no SELECT, a parameter inside a literal.
     """
     return Node(template, children, is_list=False)
 
 
-def many(template: str, /, **children: Node) -> Node:
+def many(template: str | Composable, /, **children: Node) -> Node:
     """Make a node that is a list of rows, `[]` when there is none; else as `one`."""
     return Node(template, children, is_list=True)
 
 
-def _first(row: Any) -> Any:
-    """Return a row's only column, whatever the connection's cursors make of rows."""
-    return next(iter(row.values())) if isinstance(row, Mapping) else row[0]
+def _checked(template: str, children: Mapping[str, Node]) -> list[Token]:
+    tokens = scan(template)
+    while tokens and (tokens[-1].kind == "space" or tokens[-1].is_mark(";")):
+        tokens.pop()
+    selectlist.check_statement(tokens, template)
+    _check_holes(tokens, template, children)
+    _check_names(tokens, template)
+    return tokens
 
 
-def _filled(template: str, children: Mapping[str, Node]) -> str:
-    holes = HOLE.findall(template)
-    text = " ".join(template.split())[:60]
-    for name in sorted({name for name in holes if holes.count(name) > 1}):
+def _check_holes(tokens: Sequence[Token], template: str, children: Mapping[str, Node]) -> None:
+    text = excerpt(template)
+    holes = Counter(token.text for token in tokens if token.kind == "hole")
+    for name in sorted(name for name, count in holes.items() if count > 1):
         raise NodeError(f"{{{name}}} stands twice in «{text}»; a child is one column, name each once")
-    for name in sorted(set(children) - set(holes)):
+    for name in sorted(children.keys() - holes.keys()):
         raise NodeError(f"child {name!r} has no hole in «{text}»; write {{{name}}} into its SELECT list")
     for name, child in children.items():
         if not isinstance(child, Node):
             raise NodeError(f"child {name!r} must be made by one() or many(), not {type(child).__name__}")
-    missing = sorted(set(holes) - set(children))
-    if missing:
-        raise NodeError(f"{{{missing[0]}}} in «{text}» has no child; pass {missing[0]}=many(...)")
-    return HOLE.sub(lambda hole: children[hole[1]].as_column(hole[1]), template)
+    for name in sorted(holes.keys() - children.keys()):
+        raise NodeError(f"{{{name}}} in «{text}» has no child; pass {name}=many(...)")
+    for before, token, after in _neighbours(tokens):
+        is_column = before.is_mark(",", ")") or before.is_word(*_AROUND_LIST)
+        if not is_column or not (after.is_mark(",", ")", "") or after.is_word(*selectlist.AFTER_LIST)):
+            raise NodeError(
+                f"{{{token.text}}} in «{text}» must be a column of its own in a SELECT list; its name is "
+                f"{token.text!r}, so no AS"
+            )
+
+
+def _neighbours(tokens: Sequence[Token]) -> list[tuple[Token, Token, Token]]:
+    """Return each hole with what stands before and after it."""
+    words = [Token("mark", "", 0), *code(list(tokens)), Token("mark", "", 0)]
+    return [(words[at - 1], words[at], words[at + 1]) for at in range(len(words)) if words[at].kind == "hole"]
+
+
+def _check_names(tokens: list[Token], template: str) -> None:
+    select = selectlist.split(tokens)
+    names = [selectlist.column_name(column) for column in select.columns] if select else []
+    for place, name in enumerate(names, 1):
+        if name == "":
+            raise NodeError(f"column {place} of «{excerpt(template)}» has no name; write AS name behind it")
+        if name is not None and name in names[place:]:
+            raise NodeError(f"two columns of «{excerpt(template)}» are called {name!r}; give one another by AS")
+
+
+def _filled(tokens: Sequence[Token], columns: Mapping[str, str]) -> str:
+    filled = [Token("mark", columns[token.text], 0) if token.kind == "hole" else token for token in tokens]
+    return "".join(rendered(filled)).strip()
+
+
+def _wrong_parameters(node: Node, given: Mapping[str, Any]) -> NodeError:
+    missing, unknown = sorted(node.parameters - given.keys()), sorted(given.keys() - node.parameters)
+    problems = [
+        f"{word} {', '.join(names)}" for word, names in (("missing", missing), ("unknown", unknown)) if names
+    ]
+    wanted = ", ".join(sorted(node.parameters)) or "none"
+    return NodeError(f"parameters of {node!r}: {'; '.join(problems)}; its SQL names {wanted}")

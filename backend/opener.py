@@ -16,6 +16,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, parse_dsn
 
 from . import liveness, reset, watched
 from .connection import Leased, leased_class
+from .plans import Plans
 from .pool_options import PoolOptions
 from .record import Record
 
@@ -76,6 +77,8 @@ class Opener:
         record.baseline = reset.baseline(conn)
         record.poll = liveness.watch(conn)
         record.watch = watched.watch_for(self._options)
+        if self._options.kept_plans and self._options.reset == "rollback":
+            record.plans = Plans(self._options.kept_plans)
         conn._record = record
         self._note_bouncer(conn)
 

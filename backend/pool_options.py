@@ -34,6 +34,8 @@ class PoolOptions:
             reset.py).
         session_state: in mode "pgbouncer", what to do with a statement that changes the session, which there
             is shared with others: "refuse" it, "report" it to the log, or "allow" it.
+        kept_plans: statements of nested queries (`one`, `many`) kept prepared per connection, the ones used
+            last; only in mode "rollback", where the session is the pool's own; 0 is none.
         nested_overflow: connections beyond maxconn that may be opened for threads that hold one already,
             so that nested helpers do not wait for themselves.
         connect_timeout: libpq's connect_timeout where the DSN sets none; 0 leaves libpq's "for ever".
@@ -63,6 +65,7 @@ class PoolOptions:
     held_idle_after: float = 0.0
     reset: str = "rollback"
     session_state: str = "refuse"
+    kept_plans: int = 50
     nested_overflow: int = 0
     connect_timeout: int = 5
     peer_timeout: float = 30.0

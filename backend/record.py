@@ -41,11 +41,12 @@ class Record:
         cursors: weak references to the cursors of the lease.
         watch: makes the cursors where statements are looked at; None where they are not.
         poll: poll(2) on its socket.
+        plans: the statements kept prepared on it; None where its session is not the pool's own.
     """
 
     __slots__ = (
         "__weakref__", "altered", "baseline", "born", "cursors", "expires", "fit_until", "give_back", "givers",
-        "key", "leak_reported", "leased", "number", "pid", "poll", "ref", "returned", "since", "site",
+        "key", "leak_reported", "leased", "number", "pid", "plans", "poll", "ref", "returned", "since", "site",
         "stall_reported", "thread", "touched", "use_time", "users", "watch",
     )  # fmt: skip
 
@@ -64,6 +65,7 @@ class Record:
         self.users: set[int] | None = None
         self.poll: Callable[[int], list[Any]] | None = None
         self.watch: Any = None
+        self.plans: Any = None
         self.baseline: Any = None
         self.ref: weakref.ref[Any] | None = None
         self.givers: set[int] = set()

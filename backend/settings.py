@@ -108,6 +108,13 @@ def _reason(error: Exception, dsn: str) -> str:
     return head.removeprefix("invalid dsn: ").removeprefix("ProgrammingError: ") or "libpq cannot parse it"
 
 
+def _keys(value: Any) -> str:
+    text = _text(value).strip()
+    if min(map(len, re.split(r"[\s,]+", text))) < 16:
+        raise ValueError("has a key shorter than 16 characters")
+    return text
+
+
 def _choice(*allowed: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         text = str(value).strip().lower()
@@ -144,6 +151,9 @@ TABLE: tuple[Setting, ...] = (
     S("DB_POOL_PEER_TIMEOUT", _number, 30.0, 0, 3600, "s", "rare",
       "A server that vanished without a word is noticed within this time, by TCP keepalives and "
       "tcp_user_timeout; 0 leaves it to the system (two hours)."),
+    S("DB_POOL_KEPT_PLANS", _integer, 50, 0, 10_000, "count", "rare",
+      "Statements of nested queries kept prepared per connection, where the session is the pool's own; "
+      "0 is none."),
     S("DB_POOL_SESSION_STATE", _choice("refuse", "report", "allow"), None, None, None, "", "rare",
       "With DB_PGBOUNCER=transaction, what to do with a statement that changes the session; when unset, "
       "`refuse` in get_db_connection() and `report` for a replaced psycopg2.connect."),
@@ -162,6 +172,9 @@ TABLE: tuple[Setting, ...] = (
       "Trusted reverse proxies in front; that many X-Forwarded-For, -Proto and -Host entries are believed."),
     S("HARDEN_OPS_TOKEN", _text, None, None, None, "", "frequent",
       "Opens /health/database/pool to callers that send `Authorization: Bearer TOKEN`; else loopback only."),
+    S("HARDEN_CURSOR_KEY", _keys, None, None, None, "", "frequent",
+      "Signs the cursors of lists, the same for all workers and hosts; several with commas between to change it, "
+      "the new one first; when unset, app.secret_key signs."),
     S("WORKERS", _integer, None, 1, 1024, "count", "essential",
       "Gunicorn worker processes (WEB_CONCURRENCY is read too); when unset, the cores, 2 at least."),
     S("THREADS", _integer, 8, 1, 1024, "count", "essential",
@@ -234,7 +247,7 @@ class Settings:
 
 
 def _secret(name: str) -> bool:
-    return name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN")
+    return name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN", "HARDEN_CURSOR_KEY")
 
 
 def load(

@@ -1,0 +1,157 @@
+"""Runs the statement of a nested query, with its plan kept on connections whose session is the pool's own.
+
+Planning a tree of sub-selects takes a third to a half of the time of a small document. SQL's PREPARE saves it,
+where nobody else shares the session (a pool in mode "rollback") and no transaction is open: then a statement
+that fails as a prepared one is run again as it is, nothing lost, and not kept again.
+
+* A parameter's type is the one that psycopg2's literal for the value would have: 7 is integer, 7.5 numeric, text
+  `unknown`, that is whatever its place asks for. Each occurrence is a parameter of its own, as each would be a
+  literal of its own. Where a literal means something else than a parameter (ORDER BY 2), nothing is kept.
+* A statement's name is a digest of its text and types: two that differ never share one, whoever made it.
+* The least recently used one makes room. DISCARD and DEALLOCATE by the app are noticed by the error, once.
+
+Must not import the pool. If this is wrong, a request gets the answer of another statement.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import BYTES, TRANSACTION_STATUS_IDLE, UNICODE
+
+from .literal_types import literal_type
+from .plans import MADE_ALREADY, Form, Plans
+from .sqltext import scan
+
+JSON_OID = 114
+AS_BYTES = {JSON_OID: BYTES}  # the driver copies the text once, in C, and parses nothing
+AS_TEXT = {JSON_OID: UNICODE}
+MOST_FORMS = 16  # of one statement; each set of parameter types is one
+_OCCURRENCE = re.compile(r"%\((\w+)\)s|%%")
+_LOST = ("26000", MADE_ALREADY)  # 26000: no such prepared statement
+# Whatever failed here would fail again, or must not be tried again: connection, resources, operator, lock.
+_FINAL = ("08", "25", "40", "53", "55", "57", "58", "XX")
+
+
+class Statement:
+    """One statement whose answer is one JSON value.
+
+    Args:
+        sql: its text, with `%(name)s` parameters.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self._names: tuple[str, ...] | None = None
+        self._forms: dict[tuple[str, ...], Form | None] = {}
+
+    def run(self, conn: Any, parameters: Mapping[str, Any]) -> bytes | None:
+        """Execute it; returns the JSON text in UTF-8, None when there is no row.
+
+        Raises:
+            psycopg2.Error: what the server said of the statement itself.
+        """
+        record = getattr(conn, "_record", None)
+        plans: Plans | None = record.plans if record is not None else None
+        if plans is None or plans.is_off or conn.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+            return _only_value(conn, self.sql, parameters)
+        types = self._types(parameters)
+        form = self._form(types) if types is not None else None
+        text = plans.text_for(form) if form is not None else None
+        if form is None or text is None or types is None:
+            return _only_value(conn, self.sql, parameters)
+        return self._run_kept(conn, parameters, plans, types, form, text)
+
+    def _run_kept(
+        self, conn: Any, parameters: Mapping[str, Any], plans: Plans, types: tuple[str, ...], form: Form, text: str
+    ) -> bytes | None:
+        try:
+            return _only_value(conn, text, parameters)
+        except psycopg2.Error as error:
+            state = error.pgcode or "08"
+            if state.startswith(_FINAL):
+                raise
+            if not conn.autocommit:
+                conn.rollback()  # the transaction began with this statement
+        if state in _LOST:
+            plans.lose(form, state)
+            return _only_value(conn, self.sql, parameters)
+        value = _only_value(conn, self.sql, parameters)  # raises what the app would have met without us
+        self._forms[types] = None
+        return value
+
+    def _types(self, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
+        names = self._names
+        if names is None:
+            names = self._names = _kept_names(self.sql)
+        types = []
+        for name in names:
+            kind = literal_type(parameters[name])
+            if not kind:
+                return None
+            types.append(kind)
+        return tuple(types)
+
+    def _form(self, types: tuple[str, ...]) -> Form | None:
+        try:
+            return self._forms[types]
+        except KeyError:
+            pass
+        form = None
+        if len(self._forms) < MOST_FORMS and not _has_position(self.sql):
+            form = _form(self.sql, self._names or (), types)
+        self._forms[types] = form
+        return form
+
+
+def _kept_names(sql: str) -> tuple[str, ...]:
+    """Return the parameter of each occurrence."""
+    return tuple(found[1] for found in _OCCURRENCE.finditer(sql) if found[1])
+
+
+def _form(sql: str, names: Sequence[str], types: tuple[str, ...]) -> Form:
+    digest = hashlib.sha256("\0".join((sql, *types)).encode()).hexdigest()
+    name = f"h_{digest[:24]}"
+    numbers = iter(range(1, len(names) + 1))
+    body = _OCCURRENCE.sub(lambda found: f"${next(numbers)}" if found[1] else "%%", sql)
+    declared = f" ({', '.join(types)})" if types else ""
+    given = f"({', '.join(f'%({each})s' for each in names)})" if names else ""
+    return Form(name, f"PREPARE {name}{declared} AS {body}", f"EXECUTE {name}{given}")
+
+
+def _has_position(sql: str) -> bool:
+    """Tell whether a parameter is an item of ORDER BY or GROUP BY, where a number as a literal is a position."""
+    in_list: dict[int, bool] = {}
+    is_item = False
+    for token in scan(sql):
+        if token.kind == "space":
+            continue
+        if token.kind == "word":
+            if token.is_word("by"):
+                in_list[token.depth] = True
+            elif token.is_word("limit", "offset", "fetch", "for", "having", "window", "union", "select", "rows"):
+                in_list[token.depth] = False
+        elif token.is_mark(")"):
+            in_list[token.depth + 1] = False
+        elif token.kind == "parameter" and in_list.get(token.depth) and is_item:
+            return True
+        is_item = token.is_word("by") or token.is_mark(",")
+    return False
+
+
+def _only_value(conn: Any, sql: str, parameters: Mapping[str, Any]) -> bytes | None:
+    """Execute a statement that returns one column of JSON; returns its first row's text."""
+    is_utf8 = getattr(conn, "encoding", "UTF8") == "UTF8"
+    with conn.cursor() as cursor:
+        cursor.string_types = AS_BYTES if is_utf8 else AS_TEXT
+        cursor.execute(sql, parameters)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    value: Any = next(iter(row.values())) if isinstance(row, Mapping) else row[0]
+    text: bytes | None = value if is_utf8 or value is None else value.encode()
+    return text
