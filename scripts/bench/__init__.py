@@ -7,6 +7,6 @@
     spread, noise      medians with their range, and how quiet it was
     output, frame      what the reports share
 
-spread and the benchmarks' workers run in the peers' environment: they import the standard library, psycopg2, flask and
-`backend`, nothing else.
+spread and the benchmarks' workers run in the peers' environment: they import the standard library, psycopg2,
+flask and `backend`, nothing else.
 """

@@ -5,20 +5,20 @@ from __future__ import annotations
 import argparse
 
 from .pool import command as pool
+from .queries import command as queries
 
-BENCHMARKS = {"pool": pool}
+BENCHMARKS = {"pool": pool, "queries": queries}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare each benchmark and its arguments."""
     kinds = parser.add_subparsers(dest="what", required=True)
     for name, benchmark in BENCHMARKS.items():
-        benchmark.add_arguments(
-            kinds.add_parser(
-                name, help=benchmark.SUMMARY, description=benchmark.SUMMARY,
-                formatter_class=argparse.RawDescriptionHelpFormatter,
-            )  # fmt: skip
+        shape = argparse.RawDescriptionHelpFormatter
+        own = kinds.add_parser(
+            name, help=benchmark.SUMMARY, description=benchmark.SUMMARY, formatter_class=shape
         )
+        benchmark.add_arguments(own)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -99,7 +99,9 @@ class Peers:
     def _is_installed(self, name: str) -> bool:
         problem = self._pip([name])
         if problem is not None and name in OWN:
-            raise CommandError(f"pip could not install {name}: {problem}; check the network, or choose what needs no installing")
+            raise CommandError(
+                f"pip could not install {name}: {problem}; check the network, or choose what needs no installing"
+            )
         if problem is not None:
             self.missing[name] = problem
         return problem is None

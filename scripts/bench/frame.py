@@ -1,7 +1,7 @@
 """What the HTML pages share: one file each, without a script or an outside asset, in the demo's style.
 
-Colours, fonts and the macros that write SVG are the demo's: they are taken from its template, so that all pages look
-alike and a change there is a change here.
+Colours, fonts and the macros that write SVG are the demo's: they are taken from its template, so that all pages
+look alike and a change there is a change here.
 """
 
 from __future__ import annotations

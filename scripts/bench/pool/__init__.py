@@ -8,6 +8,6 @@
     result, bars  what came out, and which bars hold
     table, page   how it is shown
 
-subjects, measure and worker run in the peers' environment: they import the standard library, psycopg2 and `backend`,
-nothing else.
+subjects, measure and worker run in the peers' environment: they import the standard library, psycopg2 and
+`backend`, nothing else.
 """

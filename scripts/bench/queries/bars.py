@@ -1,0 +1,47 @@
+"""What ours has to reach, each against something of the same run; without its other side a bar is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...demo.report.figures import measured, ratio
+from ..output import Bar
+from .methods import BY_KEY
+from .plan import USUAL, way_label
+from .result import Result
+
+# Slower by so much, at USUAL children; held against the plain statement, which every app has without a pool.
+SLOWER = (
+    ("n-plus-1", "socket", 8.0),
+    ("n-plus-1", "0.5ms", 15.0),
+    ("n-plus-1", "2ms", 25.0),
+    ("selectinload", "socket", 5.0),
+)
+
+
+def judge(result: Result) -> list[Bar]:
+    """Return every bar that this run can judge."""
+    return [*_statements(result), *_faster(result), *_ahead(result)]
+
+
+def _statements(result: Result) -> Iterator[Bar]:
+    asked = result.profiles.asked.get("ours", {}) if result.profiles else {}
+    if asked:
+        numbers = ", ".join(f"{number:,}" for number in asked)
+        most = max(found.statements for found in asked.values())
+        yield Bar(f"statements at N = {numbers}: 1, counted by the server", f"{most}", most == 1)
+
+
+def _faster(result: Result) -> Iterator[Bar]:
+    for key, way, limit in SLOWER:
+        found = result.ratio(key, way, USUAL)
+        if found is not None:
+            text = f"{way_label(way)}, N = {USUAL}: at least {limit:g} times faster than {BY_KEY[key].label}"
+            yield Bar(text, ratio(found), found >= limit)
+
+
+def _ahead(result: Result) -> Iterator[Bar]:
+    mine, theirs = result.ms("ours-kept", "socket", USUAL), result.ms("psycopg3", "socket", USUAL)
+    if mine is not None and theirs is not None:
+        text = f"socket, N = {USUAL}: with a kept plan ahead of psycopg 3 with its prepared statements"
+        yield Bar(text, f"{measured(mine)} ms against {measured(theirs)} ms", mine < theirs)

@@ -1,0 +1,158 @@
+"""The process in which all methods are measured, one call of each in turn.
+
+    python -m scripts.bench.queries.worker profiles
+
+Reads jobs from stdin, one JSON object a line, and answers each by one line on stdout; ends with its input. All
+methods share the process, so that each round has one call of each within the same fraction of a second; what one
+leaves to the collector is collected before the next one's turn.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.metadata
+import json
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg2
+
+from . import methods
+from .compare import difference
+from .methods import BY_KEY, Handle, Route
+
+REFERENCE = "ours"
+PACKAGES = ("psycopg2-binary", "psycopg2", "psycopg", "sqlalchemy", "flask")
+PINGS = 60
+Answer = Mapping[str, Any]
+
+
+class Bench:
+    """The methods under measurement.
+
+    Args:
+        dsn: straight to the server.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._handles: dict[str, Handle] = {}
+        self._expected: dict[int, Any] = {}
+        self.jobs: dict[str, Callable[..., Answer]] = {
+            "hello": self._hello,
+            "open": self._open,
+            "warm": self._warm,
+            "answer": self._answer,
+            "rounds": self._rounds,
+            "ping": self._ping,
+            "function": self._function,
+        }
+
+    def _hello(self) -> Answer:
+        return {"versions": _versions(PACKAGES)}
+
+    def _function(self) -> Answer:
+        with psycopg2.connect(self._dsn) as conn, conn.cursor() as cursor:
+            cursor.execute(methods.function_ddl())
+        conn.close()
+        return {}
+
+    def _open(self, keys: Sequence[str], dsn: str, shared: bool) -> Answer:
+        """Open methods over a way, in place of the one before; returns those that cannot be, with the reason."""
+        for handle in self._handles.values():
+            with suppress(Exception):  # a proxy that has ended took its connections along
+                handle.close()
+        self._handles, failed = {}, {}
+        for key in keys:
+            try:
+                self._handles[key] = BY_KEY[key].open(Route(dsn, shared))
+            except Exception as error:
+                failed[key] = said(error)
+        return {"failed": failed}
+
+    def _warm(self, customer_id: int, times: int) -> Answer:
+        """Let connections be made, caches fill, and plans be kept: drivers and PostgreSQL wait five calls each."""
+        for handle in self._handles.values():
+            for _ in range(times):
+                handle.profile(customer_id)
+        return {"plans": {key: handle.plans() for key, handle in self._handles.items()}}
+
+    def _answer(self, key: str, customer_id: int) -> Answer:
+        """Ask once and hold the answer against ours."""
+        body = self._handles[key].profile(customer_id)
+        value = json.loads(body)
+        if key == REFERENCE:
+            self._expected[customer_id] = value
+        return {"bytes": len(body), "difference": difference(self._expected[customer_id], value)}
+
+    def _rounds(self, customer_id: int, seconds: float, most: int) -> Answer:
+        """Ask by each method in turn, in an order that rotates; returns the milliseconds of each call."""
+        keys = list(self._handles)
+        calls: dict[str, list[float]] = {key: [] for key in keys}
+        gc.freeze()  # what is there now stays; a collection between two calls then takes no time
+        end = time.perf_counter() + seconds
+        for number in range(most):
+            if number and time.perf_counter() > end:
+                break
+            start = number % len(keys)
+            for key in (*keys[start:], *keys[:start]):
+                calls[key].append(_timed(self._handles[key].profile, customer_id))
+        return {"ms": calls}
+
+    def _ping(self, dsn: str) -> Answer:
+        """Return the milliseconds of the smallest query, which is what a way to the server costs each time."""
+        conn = psycopg2.connect(dsn)
+        conn.autocommit = True
+        with conn.cursor() as cursor:
+            found = [_timed(cursor.execute, "SELECT 1") for _ in range(PINGS)]
+        conn.close()
+        return {"ms": statistics.median(found)}
+
+
+def _timed(call: Callable[[Any], object], argument: Any) -> float:
+    gc.collect()
+    start = time.perf_counter()
+    call(argument)
+    return (time.perf_counter() - start) * 1000
+
+
+def _versions(names: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def said(error: Exception) -> str:
+    """Return an error as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def serve(jobs: Mapping[str, Callable[..., Answer]]) -> None:
+    """Do jobs until the input ends."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply: Answer = jobs[request["job"]](**request["arguments"])
+        except Exception as error:
+            reply = {"error": said(error)}
+        print(json.dumps(reply), flush=True)
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    logging.disable(logging.CRITICAL)
+    bench = Bench(**json.loads(sys.stdin.readline()))
+    serve(bench.jobs)
+
+
+if __name__ == "__main__":
+    main()
