@@ -1,0 +1,206 @@
+"""`check`: what is wrong with nested queries, told without data and without values for their parameters.
+
+PostgreSQL plans each statement for unknown parameters; from that come the errors in it, a cost that would set
+the JIT compiler to work, and the indexes that a child is in want of, on an empty table as on a full one.
+All of it happens in one DO block per node, which leaves nothing behind: it works in the caller's transaction,
+read-only ones too, and behind PgBouncer in transaction mode, and a client that dies half-way leaves no trace.
+Must not import Flask, the pool or nodes. If this is wrong, a start-up check is silent and production is slow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
+
+from .catalog import Catalog, read_catalog
+from .errors import NodeError, SchemaError
+from .planwalk import Unserved, tables_in, unserved
+
+_PARAMETER = re.compile(r"%\((?P<name>\w+)\)s|%%")
+_CAST_MAY_HELP = ("42P18", "42P08", "42725", "42883", "42804", "22P02")  # errors that a parameter's type can be
+
+# The plans outlive the inner block, the settings do not: the error at its end undoes them. A prepared statement
+# is no part of a transaction, so it is taken away by hand, whatever happened. The second plan must be prepared
+# anew, for a kept plan does not notice a changed setting.
+_ASK = """DO {outer} DECLARE
+    answer refcursor := '{name}'; usual json; forced json; code text; said text;
+BEGIN
+    BEGIN
+        PERFORM set_config('plan_cache_mode', 'force_generic_plan', true);
+        EXECUTE {prepare};
+        EXECUTE {explain} INTO usual;
+        EXECUTE 'DEALLOCATE {name}';
+        PERFORM set_config('enable_seqscan', 'off', true);
+        EXECUTE {prepare};
+        EXECUTE {explain} INTO forced;
+        RAISE SQLSTATE 'ZZUND';
+    EXCEPTION WHEN SQLSTATE 'ZZUND' THEN NULL;
+        WHEN OTHERS OR query_canceled THEN code := SQLSTATE; said := SQLERRM;
+    END;
+    IF EXISTS (SELECT FROM pg_prepared_statements s WHERE s.name = '{name}') THEN
+        EXECUTE 'DEALLOCATE {name}';
+    END IF;
+    OPEN answer FOR SELECT json_build_object(
+        'usual', usual, 'forced', forced, 'code', code, 'said', said,
+        'jit', CASE WHEN current_setting('jit')::bool THEN current_setting('jit_above_cost')::float8 END)::text;
+END {outer}; FETCH ALL FROM {name}"""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a node.
+
+    Attributes:
+        kind: "index" (a table is read in full for every row of its parent), "cost" (the JIT compiler will be set
+            to work), "statement" (PostgreSQL refuses it).
+        node: the beginning of the node.
+        message: one line: what it is and what it costs.
+        fix: the statement or the step that ends it.
+        table: the table, as SQL writes it; "" where none is to blame.
+        columns: the columns by which the table's rows are looked for.
+        foreign_key: the constraint that lacks the index; "" where it is another condition.
+    """
+
+    kind: str
+    node: str
+    message: str
+    fix: str
+    table: str = ""
+    columns: tuple[str, ...] = ()
+    foreign_key: str = ""
+
+
+def check(conn: Any, *nodes: Any) -> list[Problem]:
+    """Return what is wrong with these nodes; an empty list when nothing is.
+
+    Run it where the app's migrations have run, with or without data: at start-up, in CI. It takes some
+    milliseconds per node and reads no table of the app's.
+
+    Args:
+        conn: a connection, in whatever state but an aborted transaction; it comes back as it was.
+        *nodes: made by `one`, `many`, `one_from`, `many_from`.
+
+    Raises:
+        psycopg2.Error: the connection is unusable, or the transaction aborted.
+    """
+    was_idle = conn.info.transaction_status == TRANSACTION_STATUS_IDLE
+    try:
+        return [problem for node in nodes for problem in _problems(conn, node)]
+    finally:
+        if was_idle and conn.info.transaction_status == TRANSACTION_STATUS_INTRANS:
+            conn.rollback()
+
+
+def describe(problems: Iterable[Problem]) -> str:
+    """Return problems as text: what, where, and the fix below it; each fix once."""
+    lines, fixes = [], set()
+    for problem in problems:
+        lines.append(f"{problem.kind}: {problem.message}\n  in {problem.node}")
+        if problem.fix not in fixes:
+            lines.append(f"  fix: {problem.fix}")
+        fixes.add(problem.fix)
+    return "\n".join(lines) or "no problems"
+
+
+def _problems(conn: Any, node: Any) -> Iterator[Problem]:
+    try:
+        sql = _sql_of(node, conn)
+    except (NodeError, SchemaError) as error:
+        yield Problem("statement", repr(node), str(error), "correct the tree")
+        return
+    found = _ask(conn, sql)
+    if found["code"] is not None:
+        yield _refused(repr(node), found["code"], found["said"], sql)
+        return
+    yield from _costly(repr(node), found)
+    plan = found["forced"][0]["Plan"]
+    catalog = read_catalog(conn, tables_in(plan))
+    yield from (_missing_index(repr(node), item, catalog) for item in unserved(plan, catalog))
+
+
+def _sql_of(node: Any, conn: Any) -> str:
+    compiled = node if hasattr(node, "sql") else node.node(conn)  # a tree of tables is compiled when it is used
+    return str(compiled.sql)
+
+
+def _ask(conn: Any, sql: str) -> Any:
+    """Return the plans of a statement for unknown parameters, or the error that PostgreSQL finds in it."""
+    numbered, count = _numbered(sql)
+    name = f"nodecheck_{secrets.token_hex(8)}"
+    values = f"({', '.join(['NULL'] * count)})" if count else ""
+    text = _ASK.format(
+        outer=f"${name}$",
+        name=name,
+        prepare=_literal(f"PREPARE {name} AS {numbered}"),
+        explain=_literal(f"EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {name}{values}"),
+    )
+    with conn.cursor() as cursor:
+        cursor.execute(text)
+        row = cursor.fetchone()
+        if conn.info.transaction_status == TRANSACTION_STATUS_INTRANS:
+            cursor.execute(f"CLOSE {name}")
+    return json.loads(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
+
+
+def _numbered(sql: str) -> tuple[str, int]:
+    """Return a statement with $1, $2 for its parameters, and how many they are."""
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found["name"] is None:
+            return "%"
+        if found["name"] not in names:
+            names.append(found["name"])
+        return f"${names.index(found['name']) + 1}"
+
+    return _PARAMETER.sub(number, sql), len(names)
+
+
+def _literal(text: str) -> str:
+    """Quote a text for the inside of the DO block, whatever is in it."""
+    tag = f"$t{secrets.token_hex(8)}$"
+    return f"{tag}{text}{tag}"
+
+
+def _refused(node: str, code: str, said: str, sql: str) -> Problem:
+    fix = "correct the statement"
+    names = sorted({found["name"] for found in _PARAMETER.finditer(sql) if found["name"]})
+    if code in _CAST_MAY_HELP and names:
+        fix += f"; or give its parameters types, as in %({names[0]})s::bigint, for it is judged without values"
+    return Problem("statement", node, f"PostgreSQL refuses it: {said} (SQLSTATE {code})", fix)
+
+
+def _costly(node: str, found: Mapping[str, Any]) -> Iterator[Problem]:
+    cost, limit = found["usual"][0]["Plan"]["Total Cost"], found["jit"]
+    if limit is not None and 0 <= limit < cost:
+        yield Problem(
+            "cost",
+            node,
+            f"the estimated cost {cost:.0f} is above jit_above_cost = {limit:.0f}: compiling it may take longer "
+            "than running it",
+            "ALTER ROLE CURRENT_USER SET jit = off",
+        )
+
+
+def _missing_index(node: str, item: Unserved, catalog: Catalog) -> Problem:
+    table = item.table.label
+    key = next((k.name for k in catalog.keys if k.child == item.table.id and k.columns == item.columns), "")
+    # CONCURRENTLY is refused on a partitioned table; its partitions are what a plan shows, one by one.
+    fix = f"CREATE INDEX CONCURRENTLY ON {table} ({', '.join(item.keys)})"
+    said = f"no index of {table} finds its rows by {', '.join(item.columns)}"
+    return Problem(
+        "index",
+        node,
+        f"{said} ({item.condition}){f', the foreign key {key}' if key else ''}: for every row of the parent "
+        "the whole table is read",
+        fix if item.keys else "write the condition as an equality of columns, or add an index for its operator",
+        table,
+        item.columns,
+        key,
+    )
