@@ -9,6 +9,7 @@ HardenError                    H000  base; never raised itself
 ├── PageError (ValueError)     H321  a page that cannot be: its size or number is out of bounds
 │   └── CursorError            H322  a cursor that is not one of this list's
 ├── StreamError                H331  a stream that cannot be sent as asked
+│   └── StreamBusy             H332  as many streams as are allowed are open already
 ├── SessionStateError          H404  a statement would change a session that others share (NotSupportedError)
 └── (with psycopg2.pool.PoolError)
     ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
@@ -108,6 +109,12 @@ class StreamError(HardenError):
     """A stream of rows that cannot be sent as asked."""
 
     code = "H331"
+
+
+class StreamBusy(StreamError):
+    """As many streams as are allowed at a time are open already; this one was refused at once."""
+
+    code = "H332"
 
 
 class SessionStateError(HardenError, psycopg2.NotSupportedError):

@@ -24,6 +24,7 @@ from backend.errors import (
     SchemaError,
     SessionStateError,
     SettingsError,
+    StreamBusy,
     StreamError,
 )
 
@@ -39,6 +40,7 @@ EXAMPLES = [
     PageError("size must be 1 to 100"),
     CursorError("not a cursor of this list"),
     StreamError("no rows"),
+    StreamBusy("2 streams are open"),
     PoolTimeout("late", FIGURES),
     PoolTooBusy("busy", FIGURES, [{"thread": "t"}]),
     SessionStateError("a lock", what="an advisory lock", where="app.py:3 in f"),
@@ -61,6 +63,7 @@ def test_pickling_keeps_the_text_and_the_data(error: Any) -> None:
         (BatchError, (ValueError,)),
         (PageError, (ValueError,)),
         (CursorError, (PageError, ValueError)),
+        (StreamBusy, (StreamError,)),
         (PoolTimeout, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
         (PoolTooBusy, (psycopg2.pool.PoolError, psycopg2.OperationalError, psycopg2.Error)),
         (PoolClosed, (psycopg2.pool.PoolError, psycopg2.Error)),
