@@ -1,5 +1,6 @@
 """The runtime: what runs inside a Flask + psycopg2 app in production. Copy this folder, under any name."""
 
+from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
@@ -15,36 +16,75 @@ from .errors import (
     SchemaError,
     SessionStateError,
     SettingsError,
+    StreamBusy,
     StreamError,
 )
 from .extension import Hardening
 from .nested import many, one
+from .nested_pages import paged
+from .nodecheck import Problem, check, describe
+from .numbered_pages import NumberedPage, NumberedPages
+from .page_routes import list_routes, page_response
+from .pagination import CursorPages, Page
 from .pool_options import PoolOptions
+from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
+from .shorthand import Tree, many_from, one_from
+from .stream_source import StreamOptions
+from .streaming import stream_csv, stream_json, stream_ndjson
 
 __all__ = [
     "AppLoadError",
     "BatchError",
+    "CSV",
+    "CSV_RFC4180",
+    "CSV_SPREADSHEET",
+    "CsvDialect",
     "CursorError",
+    "CursorPages",
+    "Found",
     "HardenError",
     "Hardening",
     "NodeError",
+    "NumberedPage",
+    "NumberedPages",
+    "Ownership",
+    "Page",
     "PageError",
     "PoolClosed",
     "PoolOptions",
     "PoolTimeout",
     "PoolTooBusy",
+    "Problem",
     "SchemaError",
     "SessionStateError",
     "SettingsError",
     "SimpleConnectionPool",
+    "StreamBusy",
     "StreamError",
+    "StreamOptions",
     "ThreadedConnectionPool",
+    "Tree",
+    "check",
     "close_pool",
+    "describe",
+    "exists_by_ids",
+    "fetch_by_ids",
+    "fetch_grouped",
     "get_db_connection",
     "get_pool",
     "install",
+    "json_by_ids",
+    "list_routes",
     "many",
+    "many_from",
     "one",
+    "one_from",
+    "owned_by_ids",
+    "page_response",
+    "paged",
+    "stream_csv",
+    "stream_json",
+    "stream_ndjson",
     "transaction",
     "uninstall",
 ]
