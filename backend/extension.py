@@ -18,9 +18,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
 from . import scope
+from .cursors import set_app_keys
 from .database_helper import open_pool
 from .endpoints import HealthEndpoints
-from .errors import PoolTimeout, PoolTooBusy, SettingsError
+from .errors import PageError, PoolTimeout, PoolTooBusy, SettingsError
+from .page_routes import keys_of_app, refuse_page
 from .repeats import SummedLog
 from .settings import Settings, load
 
@@ -54,7 +56,7 @@ class Hardening:
 
 
 def harden_app(app: Flask, settings: Settings) -> None:
-    """Give an app request scopes, 503 for "no connection free", health endpoints, proxy handling.
+    """Give an app request scopes, 503 for "no connection free", 400 for a page that cannot be, health, proxies.
 
     The pool is the caller's business.
     """
@@ -68,6 +70,8 @@ def harden_app(app: Flask, settings: Settings) -> None:
     app.wsgi_app = RequestScopes(app.wsgi_app)  # type: ignore[method-assign]
     for error in (PoolTimeout, PoolTooBusy):
         app.register_error_handler(error, _say_unavailable)
+    app.register_error_handler(PageError, refuse_page)
+    set_app_keys(keys_of_app)
     proxies = settings["HARDEN_PROXIES"]
     if proxies:
         fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
