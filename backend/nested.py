@@ -86,18 +86,16 @@ class Node:
             psycopg2.Error: what the server said.
         """
         if parameters.keys() != self.parameters:
-            raise _wrong_parameters(self, parameters)
+            check_parameters(self, parameters)
         return self.statement.run(conn, parameters)
 
     def fetch(self, conn: Any, /, **parameters: Any) -> Any:
         """Run the statement and return it parsed: a dict or None for `one`, a list for `many`."""
-        body = self.json(conn, **parameters)
-        return None if body is None else json.loads(body)
+        return parsed(self.json(conn, **parameters))
 
     def explain(self, conn: Any, /, **parameters: Any) -> str:
         """Return the plan, with real times and buffers. Runs the statement."""
-        if parameters.keys() != self.parameters:
-            raise _wrong_parameters(self, parameters)
+        check_parameters(self, parameters)
         with conn.cursor() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self.statement.sql}", parameters)
             rows = cursor.fetchall()
@@ -179,10 +177,21 @@ def _filled(tokens: Sequence[Token], columns: Mapping[str, str]) -> str:
     return "".join(rendered(filled)).strip()
 
 
-def _wrong_parameters(node: Node, given: Mapping[str, Any]) -> NodeError:
+def parsed(body: bytes | None) -> Any:
+    """Return a document as Python values."""
+    return None if body is None else json.loads(body)
+
+
+def check_parameters(node: Node, given: Mapping[str, Any]) -> None:
+    """Refuse parameters that are not the node's.
+
+    Raises:
+        NodeError: one is missing, or unknown to the SQL.
+    """
     missing, unknown = sorted(node.parameters - given.keys()), sorted(given.keys() - node.parameters)
     problems = [
         f"{word} {', '.join(names)}" for word, names in (("missing", missing), ("unknown", unknown)) if names
     ]
-    wanted = ", ".join(sorted(node.parameters)) or "none"
-    return NodeError(f"parameters of {node!r}: {'; '.join(problems)}; its SQL names {wanted}")
+    if problems:
+        wanted = ", ".join(sorted(node.parameters)) or "none"
+        raise NodeError(f"parameters of {node!r}: {'; '.join(problems)}; its SQL names {wanted}")

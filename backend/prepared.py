@@ -31,7 +31,7 @@ JSON_OID = 114
 AS_BYTES = {JSON_OID: BYTES}  # the driver copies the text once, in C, and parses nothing
 AS_TEXT = {JSON_OID: UNICODE}
 MOST_FORMS = 16  # of one statement; each set of parameter types is one
-_OCCURRENCE = re.compile(r"%\((\w+)\)s|%%")
+OCCURRENCE = re.compile(r"%\((\w+)\)s|%%")
 _LOST = ("26000", MADE_ALREADY)  # 26000: no such prepared statement
 # Whatever failed here would fail again, or must not be tried again: connection, resources, operator, lock.
 _FINAL = ("08", "25", "40", "53", "55", "57", "58", "XX")
@@ -110,14 +110,14 @@ class Statement:
 
 def _kept_names(sql: str) -> tuple[str, ...]:
     """Return the parameter of each occurrence."""
-    return tuple(found[1] for found in _OCCURRENCE.finditer(sql) if found[1])
+    return tuple(found[1] for found in OCCURRENCE.finditer(sql) if found[1])
 
 
 def _form(sql: str, names: Sequence[str], types: tuple[str, ...]) -> Form:
     digest = hashlib.sha256("\0".join((sql, *types)).encode()).hexdigest()
     name = f"h_{digest[:24]}"
     numbers = iter(range(1, len(names) + 1))
-    body = _OCCURRENCE.sub(lambda found: f"${next(numbers)}" if found[1] else "%%", sql)
+    body = OCCURRENCE.sub(lambda found: f"${next(numbers)}" if found[1] else "%%", sql)
     declared = f" ({', '.join(types)})" if types else ""
     given = f"({', '.join(f'%({each})s' for each in names)})" if names else ""
     return Form(name, f"PREPARE {name}{declared} AS {body}", f"EXECUTE {name}{given}")
