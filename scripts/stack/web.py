@@ -71,8 +71,9 @@ def start_gunicorn(
     options: Sequence[str] = (),
     name: str = "gunicorn",
     listener: socket.socket | None = None,
+    app: str = "wsgi:application",
 ) -> Web:
-    """Start Gunicorn on `wsgi:application` with deploy/gunicorn.conf.py; it need not answer yet.
+    """Start Gunicorn with deploy/gunicorn.conf.py; it need not answer yet.
 
     Args:
         run: the folder of the run.
@@ -83,6 +84,7 @@ def start_gunicorn(
         options: more of Gunicorn's command line.
         name: unique in the run.
         listener: a socket that listens already, instead of host and port.
+        app: what it serves, as `module:name`.
 
     Raises:
         CommandError: the address is in use or not ours.
@@ -94,7 +96,7 @@ def start_gunicorn(
             name,
             [
                 python, str(GUNICORN_RUNNER), "--config", str(ROOT / "deploy" / "gunicorn.conf.py"),
-                "--bind", f"fd://{listener.fileno()}", *options, "wsgi:application",
+                "--bind", f"fd://{listener.fileno()}", *options, app,
             ],
             run,
             clean_environment(run, {"PYTHONUNBUFFERED": "1", **environ}),

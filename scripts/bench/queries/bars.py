@@ -8,6 +8,7 @@ from ...demo.report.figures import measured, ratio
 from ..output import Bar
 from .methods import BY_KEY
 from .plan import USUAL, way_label
+from .requests import SERVED
 from .result import Result
 
 # Slower by so much, at USUAL children; held against the plain statement, which every app has without a pool.
@@ -18,10 +19,13 @@ SLOWER = (
     ("selectinload", "socket", 5.0),
 )
 
+# Of the ideal of the same round, planned by the simple protocol.
+SHARES = (("direct", 0.9), ("bouncer", 0.85), ("kept", 1.1))
+
 
 def judge(result: Result) -> list[Bar]:
     """Return every bar that this run can judge."""
-    return [*_statements(result), *_faster(result), *_ahead(result)]
+    return [*_statements(result), *_faster(result), *_ahead(result), *_shares(result)]
 
 
 def _statements(result: Result) -> Iterator[Bar]:
@@ -45,3 +49,13 @@ def _ahead(result: Result) -> Iterator[Bar]:
     if mine is not None and theirs is not None:
         text = f"socket, N = {USUAL}: with a kept plan ahead of psycopg 3 with its prepared statements"
         yield Bar(text, f"{measured(mine)} ms against {measured(theirs)} ms", mine < theirs)
+
+
+def _shares(result: Result) -> Iterator[Bar]:
+    shares = result.requests.shares if result.requests else {}
+    labels = {served.key: served.label for served in SERVED}
+    for key, least in SHARES:
+        if key in shares:
+            found = shares[key].median
+            text = f"requests, {labels[key]}: at least {least * 100:.0f} % of the ideal"
+            yield Bar(text, f"{found * 100:.0f} %", found >= least)

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ...arguments import number_of
 from ...demo.report import describe_machine
@@ -24,6 +25,7 @@ from .methods import METHODS, Method
 from .page import render_page
 from .plan import PARTS, PLACES, QUICK, Plan, way_of
 from .profiles import Measurement
+from .requests import Requesting
 from .result import Result, render_json
 from .shop import MOST_CHILDREN, SETTINGS, Shop
 from .table import render_table
@@ -121,9 +123,11 @@ def _measure(plan: Plan, methods: Sequence[Method], progress: Progress) -> Resul
         cluster = stack.postgres(SETTINGS)
         progress(f"seeding the shop ({plan.size})")
         with closing(Shop(cluster, plan.size)) as shop:
-            profiles = None
+            profiles = requests = None
             if "profiles" in plan.parts:
                 profiles = Measurement(stack, shop, plan, python, progress).measure(able)
+            if "requests" in plan.parts:
+                requests = Requesting(stack, shop, plan, progress).measure()
     return Result(
         date=date.today().isoformat(),
         command=f"scripts/harden {shlex.join(sys.argv[1:])}",
@@ -133,5 +137,10 @@ def _measure(plan: Plan, methods: Sequence[Method], progress: Progress) -> Resul
         noise=listener.heard(),
         methods=tuple(able),
         profiles=profiles,
-        left_out={**left_out, **(profiles.left_out if profiles else {})},
+        requests=requests,
+        left_out={**left_out, **_left_out(profiles, requests)},
     )
+
+
+def _left_out(*parts: Any) -> dict[str, str]:
+    return {label: reason for part in parts if part is not None for label, reason in part.left_out.items()}

@@ -18,6 +18,7 @@ from types import TracebackType
 # <linux/prctl.h>; the default slack of 50 us would come on top of each wait.
 PR_SET_TIMERSLACK = 29
 CHUNK = 262144
+AWAKE = 0.0003  # seconds
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,16 @@ class DelayProxy:
     def _run(self) -> None:
         ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)  # of this thread alone
         while not self._ended:
-            wait = max(self._held[0][0] - time.monotonic(), 0.0) if self._held else None
-            for end in select.select([self._wake_reader, self._listener, *self._readable], [], [], wait)[0]:
+            ends = [self._wake_reader, self._listener, *self._readable]
+            for end in select.select(ends, [], [], self._wait())[0]:
                 self._take(end)
             self._hand_on()
+
+    def _wait(self) -> float | None:
+        """Return how long there is nothing to hand on; what is due soon is waited for awake, as sleep is late."""
+        if not self._held:
+            return None
+        return max(self._held[0][0] - time.monotonic() - AWAKE, 0.0)
 
     def _take(self, end: socket.socket) -> None:
         if end is self._listener:

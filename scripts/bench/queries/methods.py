@@ -155,15 +155,15 @@ def _count_plans(conn: Any) -> int:
 
 def _ours_function(route: Route) -> Handle:
     conn = _connect(route)
-    as_bytes = {114: import_module("psycopg2.extensions").BYTES}
+    return Handle(partial(call_function, conn), conn.close)
 
-    def profile(customer_id: int) -> bytes:
-        with conn.cursor() as cursor:
-            cursor.string_types = as_bytes
-            cursor.execute(f"SELECT {FUNCTION}(%s)", (customer_id,))
-            return bytes(cursor.fetchone()[0])
 
-    return Handle(profile, conn.close)
+def call_function(conn: Any, customer_id: int) -> bytes:
+    """Return a profile by the function that `function_ddl` makes."""
+    with conn.cursor() as cursor:
+        cursor.string_types = {114: import_module("psycopg2.extensions").BYTES}
+        cursor.execute(f"SELECT {FUNCTION}(%s)", (customer_id,))
+        return bytes(cursor.fetchone()[0])
 
 
 def function_ddl() -> str:

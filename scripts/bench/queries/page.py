@@ -107,4 +107,10 @@ def _groups(result: Result) -> list[tuple[str, str, list[Any]]]:
             "the same for all.",
             plots.by_children(result),
         ),
+        (
+            "Whole requests",
+            f"{result.plan.users} requests in flight for profiles with 20 appointments, under Gunicorn. The ideal "
+            "is an empty Flask route and PostgreSQL, one after the other, and nothing else. Longer is better.",
+            plots.requests(result),
+        ),
     ]

@@ -9,6 +9,7 @@ from itertools import pairwise
 from ...demo.report.figures import NONE, counted, measured, ratio, typeset
 from ...demo.report.shapes import PANEL_WIDTH, Bar, Dot, Line, LogScale, Panel, Words
 from .plan import USUAL, way_label
+from .requests import SERVED
 from .result import Result
 
 LEFT = 168.0  # of the bars, right of the longest label
@@ -59,6 +60,29 @@ def by_children(result: Result) -> list[Panel]:
         for method in result.methods
         if not method.is_ours and _costs(result, method.key)
     ]
+
+
+def requests(result: Result) -> list[Panel]:
+    """Bars of requests a second, and of their share of the ideal."""
+    found = result.requests
+    if not found:
+        return []
+    rates = [
+        Entry(served.label, served.is_ours, found.rates[served.key].median)
+        for served in SERVED
+        if served.key in found.rates
+    ]
+    if found.ideal:
+        rates.insert(1, Entry("ideal", False, found.ideal.median))
+    shares = [
+        Entry(served.label, served.is_ours, found.shares[served.key].median * 100)
+        for served in SERVED
+        if served.key in found.shares
+    ]
+    panels = [bars("rates", "Requests a second", rates, measured)]
+    if shares:
+        panels.append(bars("shares", "Percent of the ideal", shares, lambda value: f"{value:.0f} %"))
+    return panels
 
 
 def _costs(result: Result, key: str) -> list[tuple[int, float]]:

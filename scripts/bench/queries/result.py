@@ -12,6 +12,7 @@ from ..output import Bar
 from .methods import Method
 from .plan import Plan
 from .profiles import Profiles
+from .requests import Requests
 
 LOUD_ROUNDS = 3.0  # the slowest tenth of our own calls over the quickest
 
@@ -29,6 +30,7 @@ class Result:
         noise: what disturbed it.
         methods: those that were asked for, in the order of the tables.
         profiles: by method, number of children and way to the server; None when that part was not asked for.
+        requests: whole requests under Gunicorn; None as well then.
         left_out: label to reason.
     """
 
@@ -40,6 +42,7 @@ class Result:
     noise: Noise
     methods: tuple[Method, ...]
     profiles: Profiles | None
+    requests: Requests | None
     left_out: Mapping[str, str]
 
     def ms(self, key: str, way: str, children: int) -> float | None:
@@ -82,6 +85,7 @@ def render_json(result: Result, bars: Sequence[Bar]) -> str:
         "settings": asdict(result.plan),
         "methods": [{"key": method.key, "label": method.label} for method in result.methods],
         "profiles": asdict(result.profiles) if result.profiles else None,
+        "requests": asdict(result.requests) if result.requests else None,
         "bars": [asdict(bar) for bar in bars],
         "left_out": result.left_out,
     }

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from ...demo.report.figures import counted, measured
 from ..output import WIDTH, Bar, judged, machine_line
+from ..spread import Spread
 from .plan import USUAL, way_label
+from .requests import PGBENCH, SERVED
 from .result import Result
 
 
@@ -42,7 +44,7 @@ def render_table(result: Result, bars: Sequence[Bar]) -> str:
 
 def tables(result: Result) -> list[Table]:
     """Return all tables that have something in them."""
-    return [*_profiles(result)]
+    return [*_profiles(result), *_requests(result)]
 
 
 def explanations(result: Result) -> Iterator[str]:
@@ -50,6 +52,8 @@ def explanations(result: Result) -> Iterator[str]:
     if result.profiles:
         yield "ms: median of one call, from asking to the bytes of an HTTP body; x: as a multiple of ours"
         yield "statements: counted by the server; trips: round trips, KiB: from the server, counted by a proxy"
+    if result.requests:
+        yield "ideal: 1 / (1 / empty route + 1 / pgbench) of each round; of the ideal: median of the rounds"
 
 
 def notes(result: Result) -> Iterator[str]:
@@ -58,6 +62,7 @@ def notes(result: Result) -> Iterator[str]:
     yield "versions: " + ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
     yield f"measured {result.date} with {result.command}: shop {result.plan.size}"
     yield from _of_profiles(result)
+    yield from _of_requests(result)
     yield f"noise: {result.noise_line()}"
     for label, reason in result.left_out.items():
         yield f"left out: {label}: {reason}"
@@ -71,6 +76,15 @@ def _of_profiles(result: Result) -> Iterator[str]:
     for way, plans in result.profiles.plans.items():
         if way != "pgbouncer" and plans.get("ours-kept") == 0:
             yield f"kept plan: over {way_label(way)} the leased connection kept none"
+
+
+def _of_requests(result: Result) -> Iterator[str]:
+    if result.requests:
+        plan = result.plan
+        yield (
+            f"requests: {plan.users} in flight, {plan.http_rounds} rounds of {plan.http_seconds:g} s, client and "
+            "servers on the same processors"
+        )
 
 
 def _profiles(result: Result) -> Iterator[Table]:
@@ -110,6 +124,30 @@ def _asked(result: Result) -> Table:
         lines.append(Line(method.label, method.is_ours, tuple(cells)))
     head = (*(f"N = {number:,}" for number in numbers), f"trips at {usual}", f"KiB at {usual}")
     return Table("statements per profile", "method", head, tuple(lines))
+
+
+def _requests(result: Result) -> Iterator[Table]:
+    if not result.requests:
+        return
+    found = result.requests
+    named = [(served.key, served.label, served.is_ours) for served in SERVED]
+    lines = [
+        Line(label, is_ours, (*_rate(found.rates.get(key)), _share(found.shares.get(key))))
+        for key, label, is_ours in (named[0], (PGBENCH, "pgbench, same statement", False), *named[1:])
+    ]
+    ideal = Line("ideal: both, nothing else", False, (*_rate(found.ideal), "100 %" if found.ideal else "-"))
+    head = ("a second", "min..max", "of the ideal")
+    yield Table("requests for a profile with 20 appointments", "server", head, (*lines[:2], ideal, *lines[2:]))
+
+
+def _rate(found: Spread | None) -> tuple[str, str]:
+    if found is None:
+        return "-", "-"
+    return measured(found.median), f"{found.low:.0f}..{found.high:.0f}"
+
+
+def _share(found: Spread | None) -> str:
+    return "-" if found is None else f"{found.median * 100:.0f} %"
 
 
 def _written(table: Table) -> Iterator[str]:

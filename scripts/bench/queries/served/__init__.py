@@ -1,0 +1,1 @@
+"""What Gunicorn serves while requests are measured: `bare:application` and `shop:application`."""
