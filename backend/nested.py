@@ -46,7 +46,7 @@ class Node:
         self.tokens: Sequence[Token] = _checked(self.template, self.children)
         own = {token.text for token in self.tokens if token.kind == "parameter"}
         self.parameters: frozenset[str] = frozenset(own).union(*(kid.parameters for kid in self.children.values()))
-        self.body = _filled(self.tokens, {name: kid.as_column(name) for name, kid in self.children.items()})
+        self.body = filled(self.tokens, {name: kid.as_column(name) for name, kid in self.children.items()})
 
     @cached_property
     def sql(self) -> str:
@@ -172,9 +172,10 @@ def _check_names(tokens: list[Token], template: str) -> None:
             raise NodeError(f"two columns of «{excerpt(template)}» are called {name!r}; give one another by AS")
 
 
-def _filled(tokens: Sequence[Token], columns: Mapping[str, str]) -> str:
-    filled = [Token("mark", columns[token.text], 0) if token.kind == "hole" else token for token in tokens]
-    return "".join(rendered(filled)).strip()
+def filled(tokens: Sequence[Token], columns: Mapping[str, str]) -> str:
+    """Return the SELECT with a column in the place of each hole."""
+    whole = [Token("mark", columns[token.text], 0) if token.kind == "hole" else token for token in tokens]
+    return "".join(rendered(whole)).strip()
 
 
 def parsed(body: bytes | None) -> Any:

@@ -37,8 +37,8 @@ class Select(NamedTuple):
     """One SELECT, split.
 
     Attributes:
-        before: what precedes it, WITH as a rule; without spaces, as the others.
-        columns: the tokens of each column.
+        before: what precedes it, WITH as a rule.
+        columns: the tokens of each column, without spaces.
         sources: the FROM clause without its first word; empty when there is none.
     """
 
@@ -67,7 +67,8 @@ def check_statement(tokens: list[Token], sql: str) -> None:
 
 def split(tokens: list[Token]) -> Select | None:
     """Split a statement at its outermost SELECT; None where that is VALUES, TABLE, or in parentheses."""
-    words = code(tokens)
+    places = [place for place, token in enumerate(tokens) if token.kind != "space"]
+    words = [tokens[place] for place in places]
     begin = _first(words, ("select",), 0)
     if begin is None:
         return None
@@ -75,8 +76,9 @@ def split(tokens: list[Token]) -> Select | None:
     end = _first(words, AFTER_LIST, start) or len(words)
     sources: list[Token] = []
     if end < len(words) and words[end].is_word("from"):
-        sources = words[end + 1 : _first(words, AFTER_FROM, end + 1) or len(words)]
-    return Select(words[:begin], _items(words[start:end]), sources)
+        until = _first(words, AFTER_FROM, end + 1)
+        sources = tokens[places[end] + 1 : places[until] if until else len(tokens)]
+    return Select(tokens[: places[begin]], _items(words[start:end]), sources)
 
 
 def column_name(column: list[Token]) -> str | None:

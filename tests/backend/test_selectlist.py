@@ -11,7 +11,7 @@ import pytest
 
 from backend import NodeError, many, one
 from backend.selectlist import column_name, split
-from backend.sqltext import scan
+from backend.sqltext import code, scan
 
 TABLE = "(SELECT 1 AS x, 2 AS y, 'n' AS \"A b\", ARRAY[1] AS list, now() AS at, '{\"k\": 1}'::jsonb AS doc) a"
 COLUMNS = [
@@ -72,9 +72,9 @@ def test_most_names_are_told() -> None:
 def test_a_select_is_split_where_the_server_would(sql: str, before: str, columns: list[str], sources: str) -> None:
     select = split(scan(sql))
     assert select is not None
-    assert "".join(token.text for token in select.before) == before
+    assert "".join(token.text for token in code(select.before)) == before
     assert ["".join(token.text for token in item) for item in select.columns] == columns
-    assert "".join(token.text for token in select.sources) == sources
+    assert "".join(token.text for token in code(select.sources)) == sources
 
 
 @pytest.mark.parametrize("sql", ["VALUES (1)", "TABLE t", "(SELECT 1)"])
