@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 
-_HIDDEN = re.compile(
-    r"""(?P<string>(?<![\w$])[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|'[^']*(?:'|\Z))
+_TOKEN = re.compile(
+    r"""(?P<string>[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|'[^']*(?:'|\Z))
+    |(?P<word>[^\W\d][\w$]*)
     |(?P<name>"[^"]*(?:"|\Z))
-    |(?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+    |\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
     |--[^\r\n]*
     |(?P<comment>/\*)""",
     re.DOTALL | re.VERBOSE,
@@ -25,7 +26,11 @@ def mask(sql: str) -> str:
     """Return a text of the same length in which only code is left."""
     kept: list[str] = []
     since = 0
-    while (found := _HIDDEN.search(sql, since)) is not None:
+    while (found := _TOKEN.search(sql, since)) is not None:
+        if found["word"]:  # read as a whole: a name may hold a $, and end in e
+            kept.append(sql[since : found.end()])
+            since = found.end()
+            continue
         end = _comment_end(sql, found.end()) if found["comment"] else found.end()
         kept += (sql[since : found.start()], _blank(found, end - found.start()))
         since = end
