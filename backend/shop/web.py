@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, abort, request
+from flask import Response, request
 
 from ..http import json_response
 from .fields import Refused
@@ -35,6 +35,4 @@ def read_json() -> dict[str, Any]:
 
 def answer(body: bytes | None, status: int = 200) -> Response:
     """Answer with PostgreSQL's JSON text, or 404 when there was no row."""
-    if body is None:
-        abort(404)
     return json_response(body, status)
