@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ...demo.report.figures import measured, ratio
 from ..output import Bar
+from .listing import Exported
 from .methods import BY_KEY
 from .plan import USUAL, way_label
 from .requests import SERVED
@@ -22,10 +23,14 @@ SLOWER = (
 # Of the ideal of the same round, planned by the simple protocol.
 SHARES = (("direct", 0.9), ("bouncer", 0.85), ("kept", 1.1))
 
+DEEP = 1.5  # times page 1
+DEPTH = 200_000  # rows; nearer to the front it proves nothing
+EXPORT, EXPORT_MIB, FIRST_MS = 1.3, 5.0, 50.0  # times COPY; beyond an idle process
+
 
 def judge(result: Result) -> list[Bar]:
     """Return every bar that this run can judge."""
-    return [*_statements(result), *_faster(result), *_ahead(result), *_shares(result)]
+    return [*_statements(result), *_faster(result), *_ahead(result), *_shares(result), *_lists(result)]
 
 
 def _statements(result: Result) -> Iterator[Bar]:
@@ -59,3 +64,23 @@ def _shares(result: Result) -> Iterator[Bar]:
             found = shares[key].median
             text = f"requests, {labels[key]}: at least {least * 100:.0f} % of the ideal"
             yield Bar(text, f"{found * 100:.0f} %", found >= least)
+
+
+def _lists(result: Result) -> Iterator[Bar]:
+    pages = result.lists.pages if result.lists else {}
+    if pages and result.plan.depth >= DEPTH:
+        found = pages["cursor-deep"].median / pages["cursor-first"].median
+        text = f"the page at row {result.plan.depth:,} by cursor: less than {DEEP:g} times page 1"
+        yield Bar(text, ratio(found), found < DEEP)
+    for rows, ways in (result.lists.exports if result.lists else {}).items():
+        yield from _export(rows, ways)
+
+
+def _export(rows: int, ways: Mapping[str, Exported]) -> Iterator[Bar]:
+    ours, named = ways["ours"], f"{rows:,} rows as CSV"
+    found = ours.seconds.median / ways["copy"].seconds.median
+    yield Bar(f"{named}: at most {EXPORT:g} times COPY", ratio(found), found <= EXPORT)
+    most = ours.mib.high
+    yield Bar(f"{named}: within {EXPORT_MIB:g} MiB of idle", f"{measured(most)} MiB", most <= EXPORT_MIB)
+    first = ours.first_ms.median
+    yield Bar(f"{named}: first byte within {FIRST_MS:g} ms", f"{measured(first)} ms", first < FIRST_MS)

@@ -21,6 +21,7 @@ from ..environment import Peers
 from ..noise import Listener
 from ..output import NOT_HERE, refuse_missing_folders, write
 from .bars import judge
+from .listing import Listing
 from .methods import METHODS, Method
 from .page import render_page
 from .plan import PARTS, PLACES, QUICK, Plan, way_of
@@ -119,26 +120,32 @@ def _measure(plan: Plan, methods: Sequence[Method], progress: Progress) -> Resul
     }
     listener = Listener()
     with Stack(progress) as stack:
-        machine = describe_machine(stack.binaries.postgres_version)
+        machine = describe_machine(stack.binaries.postgres_version, stack.binaries.pgbouncer_version)
         cluster = stack.postgres(SETTINGS)
         progress(f"seeding the shop ({plan.size})")
         with closing(Shop(cluster, plan.size)) as shop:
-            profiles = requests = None
+            profiles = requests = lists = None
             if "profiles" in plan.parts:
                 profiles = Measurement(stack, shop, plan, python, progress).measure(able)
             if "requests" in plan.parts:
                 requests = Requesting(stack, shop, plan, progress).measure()
+            if {"pages", "exports"} & set(plan.parts):
+                lists = Listing(stack, shop, plan, progress).measure()
     return Result(
         date=date.today().isoformat(),
         command=f"scripts/harden {shlex.join(sys.argv[1:])}",
         machine={name: value for name, value in machine.items() if name not in NOT_HERE},
-        versions=profiles.versions if profiles else {},
+        versions={
+            **{name: str(machine[name]) for name in NOT_HERE if machine.get(name)},
+            **(profiles.versions if profiles else {}),
+        },
         plan=plan,
         noise=listener.heard(),
         methods=tuple(able),
         profiles=profiles,
         requests=requests,
-        left_out={**left_out, **_left_out(profiles, requests)},
+        lists=lists,
+        left_out={**left_out, **_left_out(profiles, requests, lists)},
     )
 
 

@@ -15,8 +15,6 @@ from typing import Any
 
 from . import statements, stitching
 
-FUNCTION = "bench_customer_profile"
-
 
 @dataclass(frozen=True)
 class Route:
@@ -160,18 +158,22 @@ def _ours_function(route: Route) -> Handle:
 
 def call_function(conn: Any, customer_id: int) -> bytes:
     """Return a profile by the function that `function_ddl` makes."""
-    with conn.cursor() as cursor:
-        cursor.string_types = {114: import_module("psycopg2.extensions").BYTES}
-        cursor.execute(f"SELECT {FUNCTION}(%s)", (customer_id,))
-        return bytes(cursor.fetchone()[0])
+    return bytes(_stored().json(conn, id=customer_id))
 
 
 def function_ddl() -> str:
     """Return the statement that makes the function: a session plans a function's query once and keeps the plan."""
-    body = _node().sql.replace("%(id)s", "wanted").replace("%%", "%")
-    return f"""
-        CREATE FUNCTION {FUNCTION}(wanted bigint) RETURNS json LANGUAGE plpgsql STABLE
-        AS $harden$ BEGIN RETURN ({body}); END $harden$"""
+    return str(_stored().up)
+
+
+def _stored() -> Any:
+    global _function
+    if _function is None:
+        _function = import_module("backend.stored").stored(_node(), "bench_customer_profile", id="bigint")
+    return _function
+
+
+_function: Any = None
 
 
 def _sqlalchemy(way: str) -> Callable[[Route], Handle]:

@@ -113,4 +113,10 @@ def _groups(result: Result) -> list[tuple[str, str, list[Any]]]:
             "is an empty Flask route and PostgreSQL, one after the other, and nothing else. Longer is better.",
             plots.requests(result),
         ),
+        (
+            "Long lists",
+            "A page far into a list, and all of a list as a CSV response; memory is how much a fresh process "
+            "grows. Shorter is better.",
+            plots.lists(result),
+        ),
     ]

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from ...demo.report.figures import NONE, counted, measured, ratio, typeset
 from ...demo.report.shapes import PANEL_WIDTH, Bar, Dot, Line, LogScale, Panel, Words
+from .listing import PAGES, WAYS
 from .plan import USUAL, way_label
 from .requests import SERVED
 from .result import Result
@@ -82,6 +83,22 @@ def requests(result: Result) -> list[Panel]:
     panels = [bars("rates", "Requests a second", rates, measured)]
     if shares:
         panels.append(bars("shares", "Percent of the ideal", shares, lambda value: f"{value:.0f} %"))
+    return panels
+
+
+def lists(result: Result) -> list[Panel]:
+    """Bars of pages and exports."""
+    found, panels = result.lists, []
+    if found and found.pages:
+        entries = [
+            Entry(PAGES[key].format(result.plan.depth), key.startswith("cursor"), figure.median)
+            for key, figure in found.pages.items()
+        ]
+        panels.append(bars("pages", "A page of 50 rows, ms", entries, measured))
+    for rows, ways in (found.exports if found else {}).items():
+        for name, title in (("seconds", "s"), ("first_ms", "first byte, ms"), ("mib", "memory, MiB")):
+            entries = [Entry(WAYS[way], way == "ours", getattr(each, name).median) for way, each in ways.items()]
+            panels.append(bars(f"export-{rows}-{name}", f"{rows:,} rows as CSV: {title}", entries, measured))
     return panels
 
 

@@ -121,11 +121,9 @@ class Requesting:
         return _summed_up(rates, self._left_out)
 
     def _prepare(self) -> int:
-        """Make the function, if the profiles did not, and return how long a body is."""
+        """Make the function, and return how long a body is."""
         with closing(psycopg2.connect(self._shop.dsn)) as conn, conn, conn.cursor() as cursor:
-            cursor.execute("SELECT to_regproc('bench_customer_profile')")
-            if cursor.fetchone()[0] is None:
-                cursor.execute(function_ddl())
+            cursor.execute(function_ddl())
             return len(CUSTOMER_WITH_APPOINTMENTS.json(conn, id=1) or b"")
 
     def _start(self, body_bytes: int) -> dict[str, Web]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..noise import Noise
 from ..output import Bar
+from .listing import Lists
 from .methods import Method
 from .plan import Plan
 from .profiles import Profiles
@@ -31,6 +32,7 @@ class Result:
         methods: those that were asked for, in the order of the tables.
         profiles: by method, number of children and way to the server; None when that part was not asked for.
         requests: whole requests under Gunicorn; None as well then.
+        lists: pages and exports; None as well then.
         left_out: label to reason.
     """
 
@@ -43,6 +45,7 @@ class Result:
     methods: tuple[Method, ...]
     profiles: Profiles | None
     requests: Requests | None
+    lists: Lists | None
     left_out: Mapping[str, str]
 
     def ms(self, key: str, way: str, children: int) -> float | None:
@@ -86,6 +89,7 @@ def render_json(result: Result, bars: Sequence[Bar]) -> str:
         "methods": [{"key": method.key, "label": method.label} for method in result.methods],
         "profiles": asdict(result.profiles) if result.profiles else None,
         "requests": asdict(result.requests) if result.requests else None,
+        "lists": asdict(result.lists) if result.lists else None,
         "bars": [asdict(bar) for bar in bars],
         "left_out": result.left_out,
     }

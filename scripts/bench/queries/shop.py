@@ -42,6 +42,21 @@ GROWN = """
         SELECT copy, sender, body, sent_at FROM messages m JOIN copied ON copied.id = appointment_id
     )
     SELECT id FROM customer"""
+# Longer lists than the demo's shop has; three items a second, so that the key breaks ties.
+ITEMS = """
+    CREATE UNLOGGED TABLE bench_items AS
+    SELECT n::bigint AS id, n %% 5000 + 1 AS customer_id, to_timestamp(1641196800 + n / 3) AS starts_at,
+           (ARRAY['booked', 'done', 'cancelled'])[1 + n %% 3] AS status,
+           CASE WHEN n %% 7 = 0 THEN 'Leave the key in the box.' END AS notes
+    FROM generate_series(1, %s) n"""
+MESSAGES = """
+    CREATE UNLOGGED TABLE {table} AS
+    SELECT n::bigint AS id, n / 3 + 1 AS appointment_id,
+           CASE WHEN n %% 2 = 0 THEN 'customer' ELSE 'shop' END AS sender,
+           (ARRAY['Can I come an hour earlier?', 'Yes, of course.', E'It''s the "red" one.\nThanks!', 'OK, 100 %%',
+                  'Ça marche'])[CASE WHEN n %% 5 = 2 THEN 1 ELSE 1 + n %% 5 END] AS body,
+           to_timestamp(1641196800 + n) AS sent_at
+    FROM generate_series(1, %s) n"""
 STATEMENTS = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements WHERE userid = to_regrole(%s)"
 
 
@@ -77,6 +92,24 @@ class Shop:
             found = self._ask(GROWN, {"number": children})
             self._ask("VACUUM (ANALYZE)")
         return int(found)
+
+    def make_items(self, rows: int) -> None:
+        """Make `bench_items`, with the index of its order."""
+        self._ask(ITEMS, (rows,))
+        self._ask("ALTER TABLE bench_items ALTER starts_at SET NOT NULL, ADD PRIMARY KEY (id)")
+        self._ask("CREATE INDEX ON bench_items (starts_at DESC, id DESC)")
+        self._share("bench_items")
+
+    def make_messages(self, rows: int) -> str:
+        """Make a table of messages, and return its name."""
+        table = f"bench_messages_{rows}"
+        self._ask(MESSAGES.format(table=table), (rows,))
+        self._share(table)
+        return table
+
+    def _share(self, table: str) -> None:
+        self._ask(f"ALTER TABLE {table} OWNER TO {ROLE}")
+        self._ask(f"VACUUM (ANALYZE) {table}")
 
     def statements(self) -> int:
         """Return how many statements the role has run, as the server counts them."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...demo.report.figures import counted, measured
 from ..output import WIDTH, Bar, judged, machine_line
 from ..spread import Spread
+from .listing import PAGES, WAYS
 from .plan import USUAL, way_label
 from .requests import PGBENCH, SERVED
 from .result import Result
@@ -44,7 +45,7 @@ def render_table(result: Result, bars: Sequence[Bar]) -> str:
 
 def tables(result: Result) -> list[Table]:
     """Return all tables that have something in them."""
-    return [*_profiles(result), *_requests(result)]
+    return [*_profiles(result), *_requests(result), *_lists(result)]
 
 
 def explanations(result: Result) -> Iterator[str]:
@@ -54,6 +55,8 @@ def explanations(result: Result) -> Iterator[str]:
         yield "statements: counted by the server; trips: round trips, KiB: from the server, counted by a proxy"
     if result.requests:
         yield "ideal: 1 / (1 / empty route + 1 / pgbench) of each round; of the ideal: median of the rounds"
+    if result.lists and result.lists.exports:
+        yield "MiB: how much a fresh process grew at most, in any round"
 
 
 def notes(result: Result) -> Iterator[str]:
@@ -138,6 +141,30 @@ def _requests(result: Result) -> Iterator[Table]:
     ideal = Line("ideal: both, nothing else", False, (*_rate(found.ideal), "100 %" if found.ideal else "-"))
     head = ("a second", "min..max", "of the ideal")
     yield Table("requests for a profile with 20 appointments", "server", head, (*lines[:2], ideal, *lines[2:]))
+
+
+def _lists(result: Result) -> Iterator[Table]:
+    if not result.lists:
+        return
+    pages = result.lists.pages
+    if pages:
+        first = pages["cursor-first"].median
+        lines = [
+            Line(PAGES[key].format(result.plan.depth), key.startswith("cursor"),
+                 (measured(found.median), measured(found.median / first)))
+            for key, found in pages.items()
+        ]  # fmt: skip
+        yield Table("a page of 50 rows", "page", ("ms", "x page 1 by cursor"), tuple(lines))
+    for rows, ways in result.lists.exports.items():
+        base = ways["copy"].seconds.median
+        lines = [
+            Line(WAYS[way], way == "ours", (
+                measured(found.seconds.median), measured(found.seconds.median / base),
+                measured(found.first_ms.median), measured(found.mib.high),
+            ))
+            for way, found in ways.items()
+        ]  # fmt: skip
+        yield Table(f"{rows:,} rows as CSV", "export", ("seconds", "x COPY", "first byte ms", "MiB"), tuple(lines))
 
 
 def _rate(found: Spread | None) -> tuple[str, str]:
