@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from psycopg2.sql import Composable
 
@@ -160,10 +160,9 @@ def _refuse_misplaced(table: TableName, options: Mapping[str, Any]) -> None:
 
 
 def _table_name(table: Any) -> TableName:
-    if isinstance(table, str) and table:
-        return table
-    if isinstance(table, tuple) and len(table) == 2 and all(isinstance(part, str) and part for part in table):
-        return table
+    parts = table if isinstance(table, tuple) and len(table) == 2 else (table,)
+    if all(isinstance(part, str) and part and "\0" not in part for part in parts):
+        return cast(TableName, table)
     raise NodeError(f"{table!r} is no table: write its name, 'schema.table', or the pair ('schema', 'table')")
 
 
@@ -188,10 +187,10 @@ def _from_text(text: str) -> Iterator[tuple[str, str]]:
             if len(words) > 1 and words[1].upper() == "AS":
                 if len(words) < 3:
                     raise NodeError(f"no name after AS in the columns {text!r}")
-                yield words[2], words[0]
+                yield _name(words[2]), _name(words[0])
                 del words[:3]
             else:
-                yield "", words.pop(0)
+                yield "", _name(words.pop(0))
 
 
 def _name(name: Any) -> str:
