@@ -1,6 +1,7 @@
 """The runtime: what runs inside a Flask + psycopg2 app in production. Copy this folder, under any name."""
 
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
+from .batch_write import execute_many, insert_many, upsert_many
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
@@ -20,6 +21,9 @@ from .errors import (
     StreamError,
 )
 from .extension import Hardening
+from .formats import FLASK_JSON, STR_JSON, Formats
+from .formatted import Formatted, formatted
+from .http import json_response
 from .nested import many, one
 from .nested_pages import paged
 from .nodecheck import Problem, check, describe
@@ -27,20 +31,26 @@ from .numbered_pages import NumberedPage, NumberedPages
 from .page_routes import list_routes, page_response
 from .pagination import CursorPages, Page
 from .pool_options import PoolOptions
+from .returned import Written
 from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
 from .shorthand import Tree, many_from, one_from
+from .stored import Stored, stored
 from .stream_source import StreamOptions
 from .streaming import stream_csv, stream_json, stream_ndjson
 
 __all__ = [
-    "AppLoadError",
-    "BatchError",
     "CSV",
     "CSV_RFC4180",
     "CSV_SPREADSHEET",
+    "FLASK_JSON",
+    "STR_JSON",
+    "AppLoadError",
+    "BatchError",
     "CsvDialect",
     "CursorError",
     "CursorPages",
+    "Formats",
+    "Formatted",
     "Found",
     "HardenError",
     "Hardening",
@@ -59,21 +69,27 @@ __all__ = [
     "SessionStateError",
     "SettingsError",
     "SimpleConnectionPool",
+    "Stored",
     "StreamBusy",
     "StreamError",
     "StreamOptions",
     "ThreadedConnectionPool",
     "Tree",
+    "Written",
     "check",
     "close_pool",
     "describe",
+    "execute_many",
     "exists_by_ids",
     "fetch_by_ids",
     "fetch_grouped",
+    "formatted",
     "get_db_connection",
     "get_pool",
+    "insert_many",
     "install",
     "json_by_ids",
+    "json_response",
     "list_routes",
     "many",
     "many_from",
@@ -82,9 +98,11 @@ __all__ = [
     "owned_by_ids",
     "page_response",
     "paged",
+    "stored",
     "stream_csv",
     "stream_json",
     "stream_ndjson",
     "transaction",
     "uninstall",
+    "upsert_many",
 ]
