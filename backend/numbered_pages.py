@@ -24,6 +24,7 @@ from .page_statement import NONCE, ListSql, check_parameters, own_parameters, ru
 from .sqltext import excerpt
 
 NONE, EXACT, CAPPED, ESTIMATED = COUNTS = ("none", "exact", "capped", "estimated")
+NOBODY_COUNTS = "NULL::bigint"
 MOST_KEPT = 1000  # totals kept per list and process; each set of parameters has its own
 
 
@@ -115,7 +116,7 @@ class NumberedPages:
         self.parameters = own_parameters(self._parts, ("page", "size"))
         self._has_nested = NONCE in self._parts.parameters
         self._kept = _KeptTotals(count_for, clock)
-        self._plain, self._counting = self._statement("NULL"), self._statement(self._total())
+        self._plain, self._counting = self._statement(NOBODY_COUNTS), self._statement(self._total())
 
     @property
     def sql(self) -> str:
@@ -166,8 +167,8 @@ class NumberedPages:
     def _statement(self, total: str) -> str:
         ranked = self._parts.ranked(self._parts.columns, [], "LIMIT %(page_size)s + 1 OFFSET %(page_offset)s")
         return (
-            f'WITH "~page" AS MATERIALIZED ({ranked}) SELECT to_json({self._parts.items("%(page_size)s")}), '
-            f'to_json((SELECT count(*) FROM "~page")), to_json({total})'
+            f'WITH "~page" AS MATERIALIZED ({ranked}) SELECT to_json({self._parts.items("%(page_size)s")}) AS items, '
+            f'to_json((SELECT count(*) FROM "~page")) AS rows, to_json({total}) AS total'
         )
 
     def _total(self) -> str:
@@ -175,7 +176,7 @@ class NumberedPages:
             return f'(SELECT count(*) FROM {self._parts.rows} "~row")'
         if self._count == CAPPED:
             return f'(SELECT count(*) FROM (SELECT FROM {self._parts.rows} "~row" LIMIT {self._cap} + 1) "~row")'
-        return "NULL::bigint"
+        return NOBODY_COUNTS
 
     def _counted(self, conn: Any, counted: bytes | None, values: dict[str, Any]) -> int | None:
         if self._count == ESTIMATED:

@@ -108,9 +108,9 @@ def keyset_statement(parts: ListSql, side: str, is_null: Sequence[bool] | None) 
     last = 'least(%(page_size)s, (SELECT count(*) FROM "~page"))'
     return (
         f'WITH "~page" AS MATERIALIZED ({ranked}) '
-        f"SELECT to_json({parts.items('%(page_size)s', '' if forward else 'DESC')}), "
+        f"SELECT to_json({parts.items('%(page_size)s', '' if forward else 'DESC')}) AS items, "
         f'to_json(ARRAY(SELECT ARRAY["~n"::text, {", ".join(parts.texts())}] '
-        f'FROM "~page" WHERE "~n" IN (1, {last}, %(page_size)s + 1)))'
+        f'FROM "~page" WHERE "~n" IN (1, {last}, %(page_size)s + 1))) AS edges'
     )
 
 
