@@ -52,7 +52,7 @@ def _faster(result: Result) -> Iterator[Bar]:
 def _ahead(result: Result) -> Iterator[Bar]:
     mine, theirs = result.ms("ours-kept", "socket", USUAL), result.ms("psycopg3", "socket", USUAL)
     if mine is not None and theirs is not None:
-        text = f"socket, N = {USUAL}: with a kept plan ahead of psycopg 3 with its prepared statements"
+        text = f"socket, N = {USUAL}: with a kept plan ahead of psycopg 3 with its own"
         yield Bar(text, f"{measured(mine)} ms against {measured(theirs)} ms", mine < theirs)
 
 

@@ -63,6 +63,7 @@ class DelayProxy:
         self.traffic = Traffic()
         self._other: dict[socket.socket, socket.socket] = {}
         self._readable: set[socket.socket] = set()
+        self._silent: set[socket.socket] = set()  # those whose end was passed on
         self._clients: set[socket.socket] = set()
         self._spoke_last: dict[socket.socket, bool] = {}  # by client: whether it was the client
         self._held: deque[tuple[float, socket.socket, bytes]] = deque()  # in order of due times, as all wait alike
@@ -138,8 +139,12 @@ class DelayProxy:
     def _hand_on(self) -> None:
         while self._held and self._held[0][0] <= time.monotonic():
             _, source, data = self._held.popleft()
-            target = self._other.get(source)  # None when either end has gone meanwhile
-            if target is not None and not (data and _was_written(target, data)):
+            target = self._other.get(source)
+            if target is None:  # either end has gone meanwhile
+                continue
+            if not data:
+                self._silent.add(source)
+            if not _passed(target, data) or {source, target} <= self._silent:
                 self._close(source, target)
 
     def _close(self, *ends: socket.socket) -> None:
@@ -147,6 +152,7 @@ class DelayProxy:
             self._other.pop(end)
             self._readable.discard(end)
             self._clients.discard(end)
+            self._silent.discard(end)
             self._spoke_last.pop(end, None)
             end.close()
 
@@ -158,9 +164,13 @@ def _read(end: socket.socket) -> bytes:
         return b""
 
 
-def _was_written(end: socket.socket, data: bytes) -> bool:
+def _passed(end: socket.socket, data: bytes) -> bool:
+    """Pass on a piece, or the end of a stream; False when nobody is there to take it."""
     try:
-        end.sendall(data)
+        if data:
+            end.sendall(data)
+        else:
+            end.shutdown(socket.SHUT_WR)
     except OSError:
         return False
     return True

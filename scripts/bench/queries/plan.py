@@ -25,6 +25,7 @@ class Plan:
         rounds: of the same, at most.
         size: of the shop, as the demo names it.
         http_rounds, http_seconds: of each server under load.
+        http_warm_up: before the first of them, uncounted; the others have a fifth of it.
         users: requests in flight.
         page_rounds: of each way to a page.
         depth: rows before the deep page.
@@ -41,6 +42,7 @@ class Plan:
     size: str = "medium"
     http_rounds: int = 7
     http_seconds: float = 3.0
+    http_warm_up: float = 1.0
     users: int = 16
     page_rounds: int = 200
     depth: int = 200_000
@@ -60,7 +62,7 @@ class Plan:
 
 
 QUICK = Plan(
-    every=False, seconds=1.0, rounds=20, size="small", http_rounds=2, http_seconds=0.7, page_rounds=30,
+    every=False, seconds=1.5, rounds=30, size="small", http_rounds=2, http_seconds=0.7, page_rounds=30,
     exports=(400_000,), export_rounds=1,
 )  # fmt: skip
 

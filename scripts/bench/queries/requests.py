@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,6 @@ from .plan import Plan
 from .shop import DATABASE, ROLE, Shop
 
 THREADS = 4  # of a worker, as the demo has them
-LONG_WARM_UP, WARM_UP = 1.0, 0.2  # seconds, in the first round and in the others
 NO_RESTARTS = ("--max-requests", "0")  # workers that are replaced take time from whoever is measured just then
 PROFILE = "/api/admin/customers/{}?include=appointmentDetails"
 
@@ -116,8 +116,8 @@ class Requesting:
         try:
             rates = self._rounds(steps)
         finally:
-            for web in webs.values():
-                web.stop()
+            with ThreadPoolExecutor() as together:  # each lets its connections go first, which takes a second
+                list(together.map(Web.stop, webs.values()))
         return _summed_up(rates, self._left_out)
 
     def _prepare(self) -> int:
@@ -151,10 +151,10 @@ class Requesting:
         paths = dict.fromkeys(served.path.format(number) for number in range(1, COHORT + 1))
         workload = Workload(web.url, [Request(path) for path in paths])
 
-        warm_ups = iter([LONG_WARM_UP])
+        warm_ups = iter([self._plan.http_warm_up])
 
         def load() -> float:
-            warm_up = next(warm_ups, WARM_UP)
+            warm_up = next(warm_ups, self._plan.http_warm_up / 5)
             try:
                 result = run_closed(workload, self._plan.users, self._plan.http_seconds, warmup_seconds=warm_up)
             except LoadError as error:

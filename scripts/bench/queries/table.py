@@ -51,7 +51,7 @@ def tables(result: Result) -> list[Table]:
 def explanations(result: Result) -> Iterator[str]:
     """Yield what the columns' names mean."""
     if result.profiles:
-        yield "ms: median of one call, from asking to the bytes of an HTTP body; x: as a multiple of ours"
+        yield "milliseconds: median of a call, from asking to the bytes of an HTTP body; x: as a multiple of ours"
         yield "statements: counted by the server; trips: round trips, KiB: from the server, counted by a proxy"
     if result.requests:
         yield "ideal: 1 / (1 / empty route + 1 / pgbench) of each round; of the ideal: median of the rounds"
@@ -110,8 +110,8 @@ def _times(result: Result, number: int, ways: Sequence[str]) -> Table:
         ))
         for method in result.methods
     ]  # fmt: skip
-    head = tuple(text for way in ways for text in (f"{way_label(way)} ms", "x"))
-    return Table(f"a profile with {number:,} appointments", "method", head, tuple(lines))
+    head = tuple(text for way in ways for text in (way_label(way), "x"))
+    return Table(f"a profile with {number:,} appointments, milliseconds", "method", head, tuple(lines))
 
 
 def _asked(result: Result) -> Table:
