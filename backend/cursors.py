@@ -27,7 +27,7 @@ SIGNATURE_BYTES = 16
 LONGEST = 2000  # characters; Gunicorn refuses a request line of more than 4094
 FIRST, LAST = "first", "last"  # the two places that need no signature
 _TEXT = re.compile(r"[A-Za-z0-9_-]+")
-_PURPOSE = b"harden-psycopg2 page cursor 1"  # the same secret signs Flask's sessions: their signatures differ
+_write_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Keys = str | bytes | Sequence[str | bytes]
 
@@ -119,7 +119,7 @@ def sign(
     if position.values is None:
         return LAST if position.side == "before" else FIRST
     side = int(position.side == "before")
-    payload = json.dumps([side, *position.values], ensure_ascii=False, separators=(",", ":")).encode()
+    payload = _write_json([side, *position.values]).encode()
     signature = _signature((keys or app_keys())[0], digest, parameters, payload)
     text = urlsafe_b64encode(signature + payload).rstrip(b"=").decode()
     if len(text) > LONGEST:
@@ -147,16 +147,21 @@ def _decoded(text: str) -> bytes:
 
 
 def _signature(key: bytes, digest: str, parameters: Mapping[str, Any], payload: bytes) -> bytes:
-    own = hmac.digest(key, _PURPOSE, "sha256")
     # The lengths of the parts are fixed or told, so no text can move from one into another.
     bound = bound_text(parameters).encode()
     message = b"%s %d %s%s" % (digest.encode(), len(bound), bound, payload)
-    return hmac.digest(own, message, "sha256")[:SIGNATURE_BYTES]
+    return hmac.digest(_own_key(key), message, "sha256")[:SIGNATURE_BYTES]
+
+
+@lru_cache(maxsize=64)
+def _own_key(key: bytes) -> bytes:
+    """Return the key for cursors alone: the same secret signs Flask's sessions."""
+    return hmac.digest(key, b"harden-psycopg2 page cursor 1", "sha256")
 
 
 def bound_text(parameters: Mapping[str, Any]) -> str:
     """Return parameters as one text; sets that differ have texts that differ."""
-    return json.dumps(_bound(parameters), sort_keys=True)
+    return json.dumps(_bound(parameters), sort_keys=True) if parameters else "{}"
 
 
 def _bound(value: Any) -> Any:

@@ -117,15 +117,15 @@ def parent_node(parts: ListSql, digest: str, bound: frozenset[str], given: Mappi
         raise NodeError(f"the list has no parameter {name!r}; it has {known}")
     for name, expression in given.items():
         _check_refers_outside(name, expression, parts)
-    ranked = parts.ranked(parts.columns, [], f"LIMIT {size} + 1")
+    page = parts.page(parts.columns, [], f"LIMIT {size} + 1")
     told = "".join(f", '{name}', ({given[name]})::text" for name in sorted(bound & given.keys()))[2:]
     shared = json.dumps(sorted(bound - given.keys()))
     text = f"json_build_array('{digest}', '{shared}'::json, json_build_object({told}), {parts.values()})"
     following = (
-        f"(SELECT 'page:' || %({NONCE})s::text || ':' || {text} FROM \"~page\" WHERE \"~n\" = {size}"
-        f' AND (SELECT count(*) FROM "~page") > {size})'
+        f"(SELECT 'page:' || %({NONCE})s::text || ':' || {text} FROM \"~page\" "
+        f'WHERE (SELECT count(*) FROM "~page") > {size} LIMIT 1 OFFSET {size - 1})'
     )
-    sql = f'WITH "~page" AS MATERIALIZED ({ranked}) SELECT {parts.items(str(size))} AS items, {following} AS next'
+    sql = f"{page} SELECT {parts.items(str(size))} AS items, {following} AS next"
     return one(_PARAMETER.sub(lambda found: f"({given[found[1]]})" if found[1] in given else found[0], sql))
 
 

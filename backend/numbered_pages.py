@@ -165,9 +165,9 @@ class NumberedPages:
             raise PageError(f"{error}: the list goes {self.deepest} rows deep") from None
 
     def _statement(self, total: str) -> str:
-        ranked = self._parts.ranked(self._parts.columns, [], "LIMIT %(page_size)s + 1 OFFSET %(page_offset)s")
+        page = self._parts.page(self._parts.columns, [], "LIMIT %(page_size)s + 1 OFFSET %(page_offset)s")
         return (
-            f'WITH "~page" AS MATERIALIZED ({ranked}) SELECT to_json({self._parts.items("%(page_size)s")}) AS items, '
+            f'{page} SELECT to_json({self._parts.items("%(page_size)s")}) AS items, '
             f'to_json((SELECT count(*) FROM "~page")) AS rows, to_json({total}) AS total'
         )
 

@@ -1,7 +1,7 @@
 """The statement of a page: its rows as one JSON document, and beside it what the page's edges are made of.
 
-    WITH "~page" AS MATERIALIZED (<the rows, one more than asked for, numbered as they are read>)
-    SELECT <the document>, <the sort values of the first, the last and the extra row>
+    WITH "~page" AS MATERIALIZED (<the rows in order, one more than asked for>)
+    SELECT <the document>, <the sort values of the first row, the last one and the extra one>
 
 Names that begin with ~ are ours: no column of a list is called so by accident. Sort values travel as PostgreSQL's
 own text, which is the one form that all its types have and that it reads back without loss.
@@ -50,8 +50,8 @@ class ListSql:
         named = {token.text for token in tokens if token.kind == "parameter"}
         self.parameters = self.source.parameters.union(named, item.parameters if item is not None else ())
 
-    def ranked(self, columns: Sequence[SortColumn], conditions: Sequence[str], tail: str) -> str:
-        """Return the SELECT of a page's rows, numbered in the order of reading.
+    def page(self, columns: Sequence[SortColumn], conditions: Sequence[str], tail: str) -> str:
+        """Return the WITH clause that reads a page's rows, in the order of reading.
 
         Args:
             columns: the order of reading.
@@ -63,7 +63,7 @@ class ListSql:
         if len(branches) > 1:
             by = ", ".join(column.clause(f'"~{place}"') for place, column in enumerate(columns))
             rows = f'SELECT * FROM (({") UNION ALL (".join(branches)})) "~all" ORDER BY {by} {tail}'
-        return f'SELECT "~rows".*, row_number() OVER () AS "~n" FROM ({rows}) "~rows"'
+        return f'WITH "~page" AS MATERIALIZED ({rows})'
 
     def _branch(self, columns: Sequence[SortColumn], condition: str, tail: str) -> str:
         row = '"~row" AS "~item"' if self.item is None else '"~row".*'
@@ -72,23 +72,26 @@ class ListSql:
         by = ", ".join(column.clause(f"({column.expression})") for column in columns)
         return f'SELECT {row}, {values} FROM {self.rows} "~row"{where} ORDER BY {by} {tail}'
 
-    def items(self, size: str, way: str = "") -> str:
-        """Return the expression that is the array of a page's items.
+    def items(self, size: str) -> str:
+        """Return the expression that is the array of a page's first rows, as they were read.
 
-        Args:
-            size: SQL for how many.
-            way: "DESC" where the rows were read backwards.
+        What is materialized is read in the order in which it was written.
         """
-        shape = '"~item"' if self.item is None else f"({self.item.as_child_rows()})"
-        return f'ARRAY(SELECT {shape} FROM "~page" {ALIAS} WHERE "~n" <= {size} ORDER BY "~n" {way})'
+        return f'ARRAY(SELECT {self._shape} FROM "~page" {ALIAS} LIMIT {size})'
+
+    def items_turned(self, size: str) -> str:
+        """Return the same for rows that were read backwards, in the order of the list."""
+        by = ", ".join(column.clause(f'"~{place}"') for place, column in enumerate(self.columns))
+        return f'ARRAY(SELECT {self._shape} FROM (SELECT * FROM "~page" LIMIT {size}) {ALIAS} ORDER BY {by})'
+
+    @property
+    def _shape(self) -> str:
+        return '"~item"' if self.item is None else f"({self.item.as_child_rows()})"
 
     def values(self) -> str:
         """Return a row's sort values as an array of text."""
-        return f'ARRAY[{", ".join(self.texts())}]'
-
-    def texts(self) -> list[str]:
-        """Return a row's sort values as text, one by one."""
-        return [f'"~{place}"::text' for place in range(len(self.columns))]
+        texts = (f'"~{place}"::text' for place in range(len(self.columns)))
+        return f"ARRAY[{', '.join(texts)}]"
 
 
 def keyset_statement(parts: ListSql, side: str, is_null: Sequence[bool] | None) -> str:
@@ -104,13 +107,12 @@ def keyset_statement(parts: ListSql, side: str, is_null: Sequence[bool] | None) 
     conditions = [] if is_null is None else stretches(columns, is_null)
     if is_null is not None and not conditions:
         conditions = ["false"]
-    ranked = parts.ranked(columns, conditions, "LIMIT %(page_size)s + 1")
-    last = 'least(%(page_size)s, (SELECT count(*) FROM "~page"))'
+    page = parts.page(columns, conditions, "LIMIT %(page_size)s + 1")
+    items = parts.items("%(page_size)s") if forward else parts.items_turned("%(page_size)s")
+    edge = f'ARRAY(SELECT {parts.values()} FROM "~page"'
     return (
-        f'WITH "~page" AS MATERIALIZED ({ranked}) '
-        f"SELECT to_json({parts.items('%(page_size)s', '' if forward else 'DESC')}) AS items, "
-        f'to_json(ARRAY(SELECT ARRAY["~n"::text, {", ".join(parts.texts())}] '
-        f'FROM "~page" WHERE "~n" IN (1, {last}, %(page_size)s + 1))) AS edges'
+        f"{page} SELECT to_json({items}) AS items, "
+        f"to_json({edge} LIMIT 1) || {edge} LIMIT 2 OFFSET %(page_size)s - 1)) AS edges"
     )
 
 

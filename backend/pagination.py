@@ -11,7 +11,7 @@ Must not import Flask. If this is wrong, a reader of the whole list misses rows 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,8 +59,10 @@ class Page:
 
     def json(self) -> bytes:
         """Return `{"items": [...], "next": cursor or null, "previous": cursor or null}`."""
-        edges = json.dumps({"next": self.next, "previous": self.previous}, separators=(",", ":")).encode()
-        return b'{"items":%s,%s' % (self.items_json, edges[1:])
+        # No encoder: a cursor needs no escapes.
+        following = "null" if self.next is None else f'"{self.next}"'
+        preceding = "null" if self.previous is None else f'"{self.previous}"'
+        return b'{"items":%s,%s' % (self.items_json, f'"next":{following},"previous":{preceding}}}'.encode())
 
 
 class CursorPages:
@@ -102,6 +104,7 @@ class CursorPages:
         check_sizes(size, largest)
         self.size, self.largest = size, largest
         self.columns = parse_order(order, key, not_null)
+        self._never_null = [place for place, column in enumerate(self.columns) if not column.nullable]
         self._parts = ListSql(source, item, self.columns)
         self.parameters = own_parameters(self._parts, ("cursor", "size"))
         for unknown in sorted({*varying} - self.parameters):
@@ -139,8 +142,8 @@ class CursorPages:
         items, edges = run(conn, self._statement(position), values)
         if self._has_nested:
             items = with_cursors(items, values[NONCE], parameters)
-        following, preceding = self._neighbours(position, json.loads(edges), rows)
-        bound = {name: parameters[name] for name in self._bound}
+        following, preceding = self._neighbours(position, json.loads(edges.decode()))
+        bound = self._bound_to(parameters)
         return Page(
             items,
             rows,
@@ -183,13 +186,16 @@ class CursorPages:
     ) -> tuple[Position, int, dict[str, Any]]:
         check_parameters(self.parameters, parameters, self)
         rows = read_number("limit", size, self.size, self.largest)
-        position = self._signer.read(cursor, {name: parameters[name] for name in self._bound})
+        position = self._signer.read(cursor, self._bound_to(parameters))
         values: dict[str, Any] = {**parameters, "page_size": rows}
         if self._has_nested:
             values[NONCE] = new_nonce()
         for place, value in enumerate(position.values or ()):
             values[f"page_{place}"] = value
         return position, rows, values
+
+    def _bound_to(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: parameters[name] for name in self._bound}
 
     def _statement(self, position: Position) -> str:
         nulls = None if position.values is None else tuple(value is None for value in position.values)
@@ -200,29 +206,33 @@ class CursorPages:
         return found
 
     def _neighbours(
-        self, position: Position, edges: Sequence[Sequence[Any]], size: int
+        self, position: Position, edges: Sequence[Sequence[str | None]]
     ) -> tuple[Position | None, Position | None]:
-        """Return where the page behind begins, and where the page before ends."""
-        values: dict[int, tuple[str | None, ...]] = {int(number): tuple(texts) for number, *texts in edges}
-        if not values:
-            return _around_nothing(position)
-        last = min(size, max(values))
-        self._check_rows(values, last)
-        has_more = last + 1 in values
-        if position.side == "after":
-            before = None if position == START else Position("before", values[1])
-            return (Position("after", values[last]) if has_more else None), before
-        behind = None if position == END else Position("after", values[1])
-        return behind, (Position("before", values[last]) if has_more else None)
+        """Return where the page behind begins, and where the page before ends.
 
-    def _check_rows(self, values: dict[int, tuple[str | None, ...]], last: int) -> None:
+        Args:
+            position: where this page was read from.
+            edges: the sort values of its first row as it was read, then of its last one if it is full, and of the
+                row behind that.
+        """
+        if not edges:
+            return _around_nothing(position)
+        self._check_rows(edges)
+        has_more = len(edges) == 3
+        back, on = ("before", "after") if position.side == "after" else ("after", "before")
+        came_from = None if position.values is None else Position(back, tuple(edges[0]))
+        leads_to = Position(on, tuple(edges[1])) if has_more else None
+        return (leads_to, came_from) if on == "after" else (came_from, leads_to)
+
+    def _check_rows(self, edges: Sequence[Sequence[str | None]]) -> None:
         """Refuse rows that are not as declared: a cursor made of them would skip some of them in silence."""
-        if values[last] == values.get(last + 1):
+        if len(edges) == 3 and edges[1] == edges[2]:
             raise NodeError(f"two rows of {self!r} are equal in the whole order; key= must be unique")
-        for row in (values[1], values[last]):
-            for column, value in zip(self.columns, row, strict=True):
-                if value is None and not column.nullable:
-                    raise NodeError(f"{column.expression} is NULL in {self!r}; take it out of not_null or key")
+        for row in edges:
+            for place in self._never_null:
+                if row[place] is None:
+                    wrong = self.columns[place].expression
+                    raise NodeError(f"{wrong} is NULL in {self!r}; take it out of not_null or key")
 
     def __repr__(self) -> str:
         return f"<CursorPages {excerpt(self._parts.source.template)}>"

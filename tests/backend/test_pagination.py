@@ -283,11 +283,11 @@ class TestShapes:
         self, conn: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         parsed: list[Any] = []
-        monkeypatch.setattr(json, "loads", lambda text: parsed.append(text) or [["1", "1"]])
+        monkeypatch.setattr(json, "loads", lambda text: parsed.append(text) or [["1"]])
         pages = CursorPages("SELECT 1 AS id, 12.50 AS price, 'é' AS text", order="id", keys=KEY)
         body = pages.json(conn)
         assert body == '{"items":[{"id":1,"price":12.50,"text":"é"}],"next":null,"previous":null}'.encode()
-        assert all("é".encode() not in text for text in parsed)
+        assert parsed and all("é" not in text for text in parsed)
 
     def test_children_of_each_row_come_along(self, conn: Any) -> None:
         source = many(
