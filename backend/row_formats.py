@@ -95,12 +95,16 @@ class Csv:
 
     def lines(self, rows: Sequence[Sequence[Any]]) -> bytes:
         """Return rows of bytes and None, as COPY writes them."""
-        return b"".join([self._delimiter.join(map(self._field, row)) + b"\n" for row in rows])
+        field = self._lone_field if len(rows[0]) == 1 else self._field
+        return b"".join([self._delimiter.join(map(field, row)) + b"\n" for row in rows])
+
+    def _lone_field(self, value: bytes | None) -> bytes:
+        return b'"\\."' if value == b"\\." else self._field(value)  # alone on a line it once ended COPY's data
 
     def _field(self, value: bytes | None) -> bytes:
         if value is None:
             return b""
-        if value and value != b"\\." and self._needs_quotes(value) is None:
+        if value and self._needs_quotes(value) is None:
             return value
         return b'"%s"' % value.replace(b'"', b'""')
 

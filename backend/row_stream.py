@@ -1,8 +1,9 @@
 """A stream of bytes made of rows: begun before the response is, closed at once, and never complete by mistake.
 
-The first rows are waited for here, so that a wrong statement, a pool without a free connection and a limit that is
-reached are errors with a status; so is every error of a result that fits into one piece. After it an error can only end the body: with bytes that no reader takes for a
-complete file, and then by raising, upon which the server closes the connection without HTTP's last chunk.
+The first rows are waited for here, so that a wrong statement, a pool without a free connection and a limit that
+is reached are errors with a status; so is every error of a result that fits into one piece. After that an error
+can only end the body: with bytes that no reader takes for a complete file, and then by raising, upon which the
+server closes the connection without HTTP's last chunk.
 An object and no generator: `close()` does nothing to a generator that has not started.
 Must not import Flask. If this is wrong, half a file looks like all of it, or a connection is lost.
 """

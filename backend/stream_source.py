@@ -115,5 +115,7 @@ class Rows:
         except KeyError as error:
             raise StreamError(f"the SQL of a stream wants the parameter {error}, which was not given") from None
         except (TypeError, IndexError, ValueError) as error:
-            raise StreamError(f"the SQL of a stream and its parameters do not fit: {error}") from None
+            raise StreamError(
+                f"the SQL of a stream and its parameters do not fit: {error}; a percent sign is %% there"
+            ) from None
         return merged
