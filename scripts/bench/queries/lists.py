@@ -21,7 +21,7 @@ import psycopg2
 
 from backend import CursorPages, PoolOptions, ThreadedConnectionPool, stream_csv
 
-from .worker import serve
+from .worker import drawn, serve
 
 SIZE = 50  # rows of a page
 WALK = 10_000  # rows of the steps to the deep page, not timed
@@ -79,10 +79,8 @@ class Pages:
             "offset-deep": lambda: self._by_offset(self._depth),
         }
         calls: dict[str, list[float]] = {key: [] for key in ways}
-        keys = list(ways)
         for number in range(rounds):
-            start = number % len(keys)
-            for key in (*keys[start:], *keys[:start]):
+            for key in drawn(list(ways), number):
                 begun = time.perf_counter()
                 ways[key]()
                 calls[key].append((time.perf_counter() - begun) * 1000)

@@ -19,7 +19,7 @@ PAGE = """\
 <p class="date">Measured on <time datetime="{{ result.date }}">{{ date }}</time></p>
 <h1>{{ heading }}</h1>
 <p class="lead">The same machine, the same PostgreSQL, the same minutes: every way to ask has its turn in each
-round, in an order that rotates. Figures are medians.</p>
+round, in an order that changes. Figures are medians.</p>
 <p class="lead">{{ result.noise_line()|first_upper }}.</p>
 <p class="legend"><span>{{ sign("square", "hardened") }}ours</span>
 <span>{{ sign("square", "legacy") }}the others</span></p>

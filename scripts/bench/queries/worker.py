@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import psycopg2
@@ -90,16 +91,14 @@ class Bench:
         return {"bytes": len(body), "difference": difference(self._expected[customer_id], value)}
 
     def _rounds(self, customer_id: int, seconds: float, most: int) -> Answer:
-        """Ask by each method in turn, in an order that rotates; returns the milliseconds of each call."""
-        keys = list(self._handles)
-        calls: dict[str, list[float]] = {key: [] for key in keys}
+        """Ask by each method in turn; returns the milliseconds of each call."""
+        calls: dict[str, list[float]] = {key: [] for key in self._handles}
         gc.freeze()  # what is there now stays; a collection between two calls then takes no time
         end = time.perf_counter() + seconds
         for number in range(most):
             if number and time.perf_counter() > end:
                 break
-            start = number % len(keys)
-            for key in (*keys[start:], *keys[:start]):
+            for key in drawn(list(calls), number):
                 calls[key].append(_timed(self._handles[key].profile, customer_id))
         return {"ms": calls}
 
@@ -111,6 +110,11 @@ class Bench:
             found = sorted(_timed(cursor.execute, "SELECT 1") for _ in range(PINGS))
         conn.close()
         return {"ms": found[PINGS // 4]}  # others on the machine only ever add
+
+
+def drawn(keys: Sequence[str], number: int) -> list[str]:
+    """Return the order of a round: another one each time, so that nobody always follows the same neighbour."""
+    return Random(number).sample(keys, len(keys))
 
 
 def _timed(call: Callable[[Any], object], argument: Any) -> float:
