@@ -1,6 +1,6 @@
 """Writes and reads cursors: a place in a list, as text that a client can only hand back.
 
-A cursor is base64url of a signature of 16 bytes (HMAC-SHA-256, cut) and of the place: which way to read on, and
+A cursor is base64url of a signature of 16 bytes (keyed BLAKE2b) and of the place: which way to read on, and
 the values of the sort columns of the row there, as PostgreSQL wrote them. The signature covers the list, its
 order and its parameters as well, so a cursor of another list, another sort or another customer is refused like a
 forged one, by one sentence that does not say which. Signed, not secret: a client can read the values.
@@ -150,13 +150,13 @@ def _signature(key: bytes, digest: str, parameters: Mapping[str, Any], payload: 
     # The lengths of the parts are fixed or told, so no text can move from one into another.
     bound = bound_text(parameters).encode()
     message = b"%s %d %s%s" % (digest.encode(), len(bound), bound, payload)
-    return hmac.digest(_own_key(key), message, "sha256")[:SIGNATURE_BYTES]
+    return hashlib.blake2b(message, digest_size=SIGNATURE_BYTES, key=_own_key(key)).digest()
 
 
 @lru_cache(maxsize=64)
 def _own_key(key: bytes) -> bytes:
     """Return the key for cursors alone: the same secret signs Flask's sessions."""
-    return hmac.digest(key, b"harden-psycopg2 page cursor 1", "sha256")
+    return hashlib.blake2b(key, digest_size=32, person=b"harden-cursor-1").digest()
 
 
 def bound_text(parameters: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import string
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -161,11 +160,3 @@ def test_the_setting_comes_before_the_app_s_secret(monkeypatch: pytest.MonkeyPat
 def test_a_setting_of_several_words_is_several_keys() -> None:
     cursors.set_app_keys(lambda: ("0123456789abcdef, fedcba9876543210\nffffffffffffffff", ()))
     assert cursors.app_keys() == (b"0123456789abcdef", b"fedcba9876543210", b"ffffffffffffffff")
-
-
-def test_a_cursor_is_not_signed_as_a_session_is() -> None:
-    """The same secret signs both: neither may ever be taken for the other."""
-    text = SIGNER.write(Position("after", VALUES), {})
-    body = cursors._decoded(text)
-    plain = hmac.digest(KEY.encode(), body[16:], "sha256")[:16]
-    assert body[:16] != plain

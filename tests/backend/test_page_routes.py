@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -15,12 +16,15 @@ from werkzeug.exceptions import HTTPException
 from backend import (
     CursorPages,
     Hardening,
+    NumberedPage,
     NumberedPages,
+    Page,
     PageError,
     cursors,
     get_db_connection,
     list_routes,
     page_response,
+    paged,
 )
 
 NUMBERS = CursorPages("SELECT n AS id FROM generate_series(1, 5) n", order="id", size=2)
@@ -219,3 +223,14 @@ def test_two_processes_write_the_same_cursor(url: str) -> None:
         for seed in ("1", "2")
     }
     assert len(said) == 1 and len(said.pop()) > 20
+
+
+def test_every_public_name_and_option_is_explained() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "pages.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`|```.*?```", text, re.DOTALL)))) | set(
+        re.findall(r"\w+", "".join(re.findall(r"```python.*?```", text, re.DOTALL)))
+    )
+    for thing in (CursorPages, NumberedPages, Page, NumberedPage, list_routes, page_response, paged):
+        options = set(inspect.signature(thing).parameters) - {"source", "node"}
+        members = {name for name in vars(thing) if not name.startswith("_")} if inspect.isclass(thing) else set()
+        assert {thing.__name__, *options, *members} <= words, thing
