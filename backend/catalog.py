@@ -23,7 +23,9 @@ SHOWN = 8  # choices in a message; all of them are in SchemaError.choices
 # table has a row for each partition of it besides: the same key again.
 _READ = """
     WITH named AS MATERIALIZED (
-        SELECT c.oid, n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        SELECT c.oid, CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END AS nspname,
+               c.relname, c.relkind
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relname = ANY(%(names)s::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
     )
     SELECT row_to_json(document)::text FROM (SELECT
@@ -223,12 +225,17 @@ def read_catalog(conn: Any, names: Iterable[TableName]) -> Catalog:
         SchemaError: a name that no table has; the closest ones are in the message, all in its `choices`.
     """
     wanted = list(names)
-    found = _fetch(conn, _READ, {"names": sorted({last for name in wanted for last in _last_names(name)})})
-    catalog = Catalog(tuple(map(_table, found["tables"])), tuple(map(_key, found["keys"])))
+    catalog = read_known(conn, wanted)
     for name in wanted:
         if not catalog.matches(name):
             raise _no_such_table(conn, name)
     return catalog
+
+
+def read_known(conn: Any, names: Iterable[TableName]) -> Catalog:
+    """Read as `read_catalog` does, and pass over names that no table has."""
+    found = _fetch(conn, _READ, {"names": sorted({last for name in names for last in _last_names(name)})})
+    return Catalog(tuple(map(_table, found["tables"])), tuple(map(_key, found["keys"])))
 
 
 def _fetch(conn: Any, sql: str, parameters: Mapping[str, Any] | None = None) -> Any:

@@ -12,15 +12,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 
-from .catalog import Catalog, read_catalog
+from .catalog import Catalog, read_known
 from .errors import NodeError, SchemaError
-from .planwalk import Unserved, tables_in, unserved
+from .planwalk import Plan, Unserved, tables_in, unserved
 
 _PARAMETER = re.compile(r"%\((?P<name>\w+)\)s|%%")
 _CAST_MAY_HELP = ("42P18", "42P08", "42725", "42883", "42804", "22P02")  # errors that a parameter's type can be
@@ -91,7 +91,9 @@ def check(conn: Any, *nodes: Any) -> list[Problem]:
     """
     was_idle = conn.info.transaction_status == TRANSACTION_STATUS_IDLE
     try:
-        return [problem for node in nodes for problem in _problems(conn, node)]
+        plans = [_planned(conn, node) for node in nodes]
+        catalog = read_known(conn, {table for plan in plans for table in plan.tables})
+        return [problem for plan in plans for problem in _problems(plan, catalog)]
     finally:
         if was_idle and conn.info.transaction_status == TRANSACTION_STATUS_INTRANS:
             conn.rollback()
@@ -108,25 +110,44 @@ def describe(problems: Iterable[Problem]) -> str:
     return "\n".join(lines) or "no problems"
 
 
-def _problems(conn: Any, node: Any) -> Iterator[Problem]:
+@dataclass(frozen=True)
+class _Planned:
+    """A node with its plan, made without sequential scans, or with what was wrong already.
+
+    Attributes:
+        cost: as estimated for the usual plan.
+        jit_above: the cost from which on the JIT compiler is used; None when never.
+    """
+
+    node: str
+    refused: Problem | None = None
+    plan: Plan = field(default_factory=dict)
+    cost: float = 0.0
+    jit_above: float | None = None
+
+    @property
+    def tables(self) -> set[tuple[str, str]]:
+        return tables_in(self.plan)
+
+
+def _planned(conn: Any, node: Any) -> _Planned:
+    name = repr(node)
     try:
-        sql = _sql_of(node, conn)
+        sql = str((node if hasattr(node, "sql") else node.node(conn)).sql)  # a tree is compiled when it is used
     except (NodeError, SchemaError) as error:
-        yield Problem("statement", repr(node), str(error), "correct the tree")
-        return
+        return _Planned(name, Problem("statement", name, str(error), "correct the tree"))
     found = _ask(conn, sql)
     if found["code"] is not None:
-        yield _refused(repr(node), found["code"], found["said"], sql)
-        return
-    yield from _costly(repr(node), found)
-    plan = found["forced"][0]["Plan"]
-    catalog = read_catalog(conn, tables_in(plan))
-    yield from (_missing_index(repr(node), item, catalog) for item in unserved(plan, catalog))
+        return _Planned(name, _refused(name, found["code"], found["said"], sql))
+    usual, forced = found["usual"][0]["Plan"], found["forced"][0]["Plan"]
+    return _Planned(name, None, forced, usual["Total Cost"], found["jit"])
 
 
-def _sql_of(node: Any, conn: Any) -> str:
-    compiled = node if hasattr(node, "sql") else node.node(conn)  # a tree of tables is compiled when it is used
-    return str(compiled.sql)
+def _problems(planned: _Planned, catalog: Catalog) -> list[Problem]:
+    if planned.refused is not None:
+        return [planned.refused]
+    missing = [_missing_index(planned.node, item, catalog) for item in unserved(planned.plan, catalog)]
+    return missing or _costly(planned)  # a missing index is what makes it costly
 
 
 def _ask(conn: Any, sql: str) -> Any:
@@ -176,16 +197,15 @@ def _refused(node: str, code: str, said: str, sql: str) -> Problem:
     return Problem("statement", node, f"PostgreSQL refuses it: {said} (SQLSTATE {code})", fix)
 
 
-def _costly(node: str, found: Mapping[str, Any]) -> Iterator[Problem]:
-    cost, limit = found["usual"][0]["Plan"]["Total Cost"], found["jit"]
-    if limit is not None and 0 <= limit < cost:
-        yield Problem(
-            "cost",
-            node,
-            f"the estimated cost {cost:.0f} is above jit_above_cost = {limit:.0f}: compiling it may take longer "
-            "than running it",
-            "ALTER ROLE CURRENT_USER SET jit = off",
-        )
+def _costly(planned: _Planned) -> list[Problem]:
+    limit = planned.jit_above
+    if limit is None or not 0 <= limit < planned.cost:
+        return []
+    said = (
+        f"the estimated cost {planned.cost:.0f} is above jit_above_cost = {limit:.0f}: compiling it may take "
+        "longer than running it"
+    )
+    return [Problem("cost", planned.node, said, "ALTER ROLE CURRENT_USER SET jit = off")]
 
 
 def _missing_index(node: str, item: Unserved, catalog: Catalog) -> Problem:

@@ -150,21 +150,19 @@ def test_keys_of_partitioned_tables_count_once(conn: Any) -> None:
         ("(a, b) WHERE c IS NOT NULL", False),
         ("(a, b) WHERE a IS NULL", False),
         ("USING brin (a, b)", False),
-        ("USING gist (a, b)", False),
+        ("USING gist (p)", False),
     ],
 )
 def test_an_index_serves_a_key_when_its_columns_lead_it(conn: Any, index: str, serves: bool) -> None:
     cursor = conn.cursor()
     cursor.execute("CREATE TABLE pairs (a int, b int, PRIMARY KEY (a, b))")
-    cursor.execute("CREATE TABLE uses (a int, b int, c int, CONSTRAINT uses_pair FOREIGN KEY (a, b) REFERENCES pairs)")
+    cursor.execute("CREATE TABLE uses (a int, b int, c int, CONSTRAINT pair FOREIGN KEY (a, b) REFERENCES pairs)")
     if "gist" in index:
-        cursor.execute("ALTER TABLE uses ALTER a TYPE int, ADD p point")
-        index = "USING gist (p)"
-    on = f"ON uses {index}"
-    cursor.execute(f"CREATE INDEX {on}")
+        cursor.execute("ALTER TABLE uses ADD p point")
+    cursor.execute(f"CREATE INDEX ON uses {index}")
     catalog = read_catalog(conn, ["uses"])
     assert catalog.table("uses").has_index_for(("a", "b")) is serves
-    assert [key.name for key in catalog.without_index()] == ([] if serves else ["uses_pair"])
+    assert [key.name for key in catalog.without_index()] == ([] if serves else ["pair"])
 
 
 def test_primary_keys_unique_constraints_and_hash_indexes_serve_a_key(conn: Any) -> None:
@@ -215,9 +213,8 @@ def test_it_works_behind_pgbouncer_and_leaves_no_session_state(bouncer: Bouncer,
         assert read_catalog(connection, [("pg_catalog", "pg_class")]).table(("pg_catalog", "pg_class")).columns
 
 
-NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1, max_size=63).filter(
-    lambda name: len(name.encode()) <= 63
-)
+LETTERS = st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")
+NAMES = st.text(LETTERS, min_size=1, max_size=63).filter(lambda name: len(name.encode()) <= 63)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

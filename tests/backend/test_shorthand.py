@@ -34,7 +34,8 @@ SCHEMA = """
     CREATE TABLE passports (number text PRIMARY KEY, customer int UNIQUE REFERENCES customers);
     CREATE TABLE friends (one int REFERENCES customers, other int REFERENCES customers, PRIMARY KEY (one, other));
     CREATE TABLE weather (day int, town text, sky text, PRIMARY KEY (day, town));
-    CREATE TABLE trips (id int PRIMARY KEY, day int, town text, FOREIGN KEY (town, day) REFERENCES weather (town, day));
+    CREATE TABLE trips (id int PRIMARY KEY, day int, town text,
+                        FOREIGN KEY (town, day) REFERENCES weather (town, day));
     INSERT INTO customers VALUES (1, 'Ada', NULL), (2, 'Bob', 1), (3, NULL, 1);
     INSERT INTO vehicles VALUES (10, 1, 'A-1'), (11, 1, 'A-2'), (12, 2, NULL);
     UPDATE customers SET favourite = 11 WHERE id = 1;
@@ -177,7 +178,7 @@ def test_an_or_in_a_filter_does_not_reach_rows_of_other_parents(conn: Any) -> No
     assert tree.fetch(conn, id=2)["vehicles"] == [{"id": 12}]
 
 
-@pytest.mark.parametrize("where", ["true) OR (true", "true; DROP TABLE x", "{vehicles}", "plate = 'x", "id = %s", " "])
+@pytest.mark.parametrize("where", ["true) OR (true", "true; DROP TABLE x", "{plate}", "id = 'x", "id = %s", " "])
 def test_a_filter_that_reaches_out_of_its_place_is_refused_at_once(where: str) -> None:
     with pytest.raises(NodeError):
         many_from("vehicles", "id", where=where)
@@ -323,7 +324,7 @@ def test_what_is_wrong_in_any_database_is_refused_when_it_is_written(make: Any, 
     [
         (many_from("vehicles", "id, plate AS id"), "two columns of vehicles are called 'id'"),
         (many_from("customers", "id vehicles", vehicles=one("SELECT 1 AS x")), "no column 'vehicles'"),
-        (many_from("customers", "id name", name=one("SELECT 1 AS x")), "two columns of customers are called 'name'"),
+        (many_from("customers", "id name", name=one("SELECT 1 AS x")), "two columns .* are called 'name'"),
         (many_from("customers"), "neither columns nor children"),
         (many_from("customers", {"x" * 64: "id"}), "longer than the 63 bytes"),
     ],
@@ -334,7 +335,8 @@ def test_names_that_clash_are_refused_at_the_first_use(conn: Any, tree: Tree, sa
 
 
 def test_a_child_may_have_the_name_of_an_option(conn: Any) -> None:
-    tree = many_from("vehicles", "id", where="id = 10", children={"where": one_from("customers", "name", via="customer")})
+    owner = one_from("customers", "name", via="customer")
+    tree = many_from("vehicles", "id", where="id = 10", children={"where": owner})
     assert tree.fetch(conn) == [{"id": 10, "where": {"name": "Ada"}}]
 
 
@@ -393,7 +395,7 @@ NAMES = st.text(LETTERS | st.sampled_from(list("\"'%{}().,;-$ \\")), min_size=1,
 def test_hostile_names_stay_names(
     conn: Any, tables: list[str], columns: list[str], label: str, value: str
 ) -> None:
-    """Tables, columns and labels with quotes, dots, braces, percent signs: what comes back has just these names."""
+    """Tables, columns and labels with quotes, dots, braces, percent signs: the answer has just these names."""
     (parent, child), (key, refers, text), cursor = tables, columns, conn.cursor()
     cursor.execute("SAVEPOINT before")
     cursor.execute(f"CREATE TABLE {quoted(parent)} ({quoted(key)} int PRIMARY KEY)")
@@ -413,7 +415,7 @@ def test_hostile_names_stay_names(
 
 def test_every_public_name_option_and_method_is_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    names = {"one_from", "many_from", "Tree", "check", "describe", "Problem", "SchemaError", "NodeError", ".choices"}
+    names = {"one_from", "many_from", "Tree", "SchemaError", "NodeError", ".choices"}
     for make in (one_from, many_from):
         names |= {f"`{name}" for name in inspect.signature(make).parameters if name != "named_children"}
     names |= {f".{name}(" for name in ("json", "fetch", "explain", "node")}
