@@ -2,6 +2,7 @@
 
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .batch_write import execute_many, insert_many, upsert_many
+from .batched import batched
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
@@ -24,6 +25,7 @@ from .extension import Hardening
 from .formats import FLASK_JSON, STR_JSON, Formats
 from .formatted import Formatted, formatted
 from .http import json_response
+from .loader import Lazy, Loader, loading
 from .nested import many, one
 from .nested_pages import paged
 from .nodecheck import Problem, check, describe
@@ -31,6 +33,7 @@ from .numbered_pages import NumberedPage, NumberedPages
 from .page_routes import list_routes, page_response
 from .pagination import CursorPages, Page
 from .pool_options import PoolOptions
+from .query_cache import CachingConnection, QueryStore, cache_queries, cached_cursor, query_cache, uncached
 from .returned import Written
 from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
 from .shorthand import Tree, many_from, one_from
@@ -46,6 +49,7 @@ __all__ = [
     "STR_JSON",
     "AppLoadError",
     "BatchError",
+    "CachingConnection",
     "CsvDialect",
     "CursorError",
     "CursorPages",
@@ -54,6 +58,8 @@ __all__ = [
     "Found",
     "HardenError",
     "Hardening",
+    "Lazy",
+    "Loader",
     "NodeError",
     "NumberedPage",
     "NumberedPages",
@@ -65,6 +71,7 @@ __all__ = [
     "PoolTimeout",
     "PoolTooBusy",
     "Problem",
+    "QueryStore",
     "SchemaError",
     "SessionStateError",
     "SettingsError",
@@ -76,6 +83,9 @@ __all__ = [
     "ThreadedConnectionPool",
     "Tree",
     "Written",
+    "batched",
+    "cache_queries",
+    "cached_cursor",
     "check",
     "close_pool",
     "describe",
@@ -91,6 +101,7 @@ __all__ = [
     "json_by_ids",
     "json_response",
     "list_routes",
+    "loading",
     "many",
     "many_from",
     "one",
@@ -98,11 +109,13 @@ __all__ = [
     "owned_by_ids",
     "page_response",
     "paged",
+    "query_cache",
     "stored",
     "stream_csv",
     "stream_json",
     "stream_ndjson",
     "transaction",
+    "uncached",
     "uninstall",
     "upsert_many",
 ]

@@ -22,6 +22,7 @@ import logging
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2
@@ -31,6 +32,7 @@ from .record import Record
 from .site import app_line, thread_name
 
 log = logging.getLogger(__name__)
+dress: Callable[..., Any] | None = None  # set by the query cache at its first use: makes the cursors of all leases
 
 
 class Leased(connection):
@@ -72,10 +74,8 @@ class Leased(connection):
         record.touched = True
         if record.thread != threading.get_ident():
             _note_user(record)
-        if record.watch is None:
-            cursor = super().cursor(*args, **kwargs)
-        else:
-            cursor = record.watch(self, super().cursor, *args, **kwargs)
+        make = super().cursor if dress is None else functools.partial(dress, super().cursor)
+        cursor = make(*args, **kwargs) if record.watch is None else record.watch(self, make, *args, **kwargs)
         _remember(record.cursors, cursor)
         return cursor
 
