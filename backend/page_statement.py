@@ -94,25 +94,26 @@ class ListSql:
         return f"ARRAY[{', '.join(texts)}]"
 
 
-def keyset_statement(parts: ListSql, side: str, is_null: Sequence[bool] | None) -> str:
+def keyset_statement(parts: ListSql, side: str, is_null: Sequence[bool] | None, size: str) -> str:
     """Return the statement of a page on one side of a position.
 
     Args:
         parts: the list.
         side: "after" or "before".
         is_null: which of the position's values are NULL; None: there are no values, it is the list's end.
+        size: SQL for how many rows.
     """
     forward = side == "after"
     columns = parts.columns if forward else tuple(column.reversed() for column in parts.columns)
     conditions = [] if is_null is None else stretches(columns, is_null)
     if is_null is not None and not conditions:
         conditions = ["false"]
-    page = parts.page(columns, conditions, "LIMIT %(page_size)s + 1")
-    items = parts.items("%(page_size)s") if forward else parts.items_turned("%(page_size)s")
+    page = parts.page(columns, conditions, f"LIMIT {size} + 1")
+    items = parts.items(size) if forward else parts.items_turned(size)
     edge = f'ARRAY(SELECT {parts.values()} FROM "~page"'
     return (
         f"{page} SELECT to_json({items}) AS items, "
-        f"to_json({edge} LIMIT 1) || {edge} LIMIT 2 OFFSET %(page_size)s - 1)) AS edges"
+        f"to_json({edge} LIMIT 1) || {edge} LIMIT 2 OFFSET {size} - 1)) AS edges"
     )
 
 

@@ -114,12 +114,12 @@ class CursorPages:
         ordered = ", ".join(column.clause(column.expression) for column in self.columns)
         self._signer = Signer(f"{name or self._parts.source.body}\n{ordered}", len(self.columns), keys)
         self._has_nested = NONCE in self._parts.parameters
-        self._statements: dict[tuple[str, tuple[bool, ...] | None], str] = {}
+        self._statements: dict[tuple[str, tuple[bool, ...] | None, bool], str] = {}
 
     @property
     def sql(self) -> str:
         """The statement of the first page."""
-        return self._statement(START)
+        return self._statement(START, self.size)
 
     def fetch(self, conn: Any, /, cursor: str | None = None, size: Any = None, **parameters: Any) -> Page:
         """Read a page.
@@ -139,7 +139,7 @@ class CursorPages:
             psycopg2.Error: what the server said.
         """
         position, rows, values = self._asked(cursor, size, parameters)
-        items, edges = run(conn, self._statement(position), values)
+        items, edges = run(conn, self._statement(position, rows), values)
         if self._has_nested:
             items = with_cursors(items, values[NONCE], parameters)
         following, preceding = self._neighbours(position, json.loads(edges.decode()))
@@ -157,11 +157,11 @@ class CursorPages:
 
     def explain(self, conn: Any, /, cursor: str | None = None, size: Any = None, **parameters: Any) -> str:
         """Return the plan of a page, with real times and buffers. Runs the statement; arguments as `fetch`."""
-        position, _, values = self._asked(cursor, size, parameters)
+        position, rows, values = self._asked(cursor, size, parameters)
         with conn.cursor() as reader:
-            reader.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self._statement(position)}", values)
-            rows = reader.fetchall()
-        return "\n".join(str(next(iter(row.values())) if isinstance(row, dict) else row[0]) for row in rows)
+            reader.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self._statement(position, rows)}", values)
+            lines = reader.fetchall()
+        return "\n".join(str(next(iter(line.values())) if isinstance(line, dict) else line[0]) for line in lines)
 
     def per_parent(self, size: int | None = None, **given: str) -> Node:
         """Return a child node: this list's first page for each row of its parent, `{"items": [...], "next": ...}`.
@@ -197,12 +197,14 @@ class CursorPages:
     def _bound_to(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {name: parameters[name] for name in self._bound}
 
-    def _statement(self, position: Position) -> str:
+    def _statement(self, position: Position, rows: int) -> str:
         nulls = None if position.values is None else tuple(value is None for value in position.values)
-        form = position.side, nulls
+        # The usual size is a constant: with a parameter there PostgreSQL would plan for a tenth of the table.
+        form = position.side, nulls, rows == self.size
         found = self._statements.get(form)
         if found is None:  # two threads may build it at once, to the same text
-            found = self._statements[form] = keyset_statement(self._parts, position.side, nulls)
+            size = str(rows) if rows == self.size else "%(page_size)s"
+            found = self._statements[form] = keyset_statement(self._parts, position.side, nulls, size)
         return found
 
     def _neighbours(
