@@ -79,7 +79,7 @@ class RowStream:
         """Stop: the connection is back in its pool when this returns."""
         if self._end.alive and not self._is_over and self._pid == os.getpid():
             log.info("stream %s: the client went away, %s", self._label, self._figures())
-        self._is_over = True
+        self._is_over, self._first = True, b""
         self._end()
 
     def _lead(self) -> bytes:
