@@ -19,7 +19,8 @@ from .errors import SchemaError
 TableName = str | tuple[str, str]  # as the caller writes it; a pair is (schema, table), whatever dots it has
 SHOWN = 8  # choices in a message; all of them are in SchemaError.choices
 
-# An expression in an index has no attribute, and so a null among the columns. A key that refers to a partitioned
+# An expression in an index has no attribute, and so a null among the columns. LIMIT 1 takes nothing away; without
+# it the planner reads all of pg_class in the order of names, once per table. A key that refers to a partitioned
 # table has a row for each partition of it besides: the same key again.
 _READ = """
     WITH named AS MATERIALIZED (
@@ -37,12 +38,14 @@ _READ = """
                  FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
                  ORDER BY a.attnum) r) AS columns,
                ARRAY(SELECT r FROM (
-                 SELECT x.relname AS name, i.indisunique AS unique, i.indisprimary AS primary, m.amname AS method,
+                 SELECT x.relname AS name, i.indisunique AS unique, i.indisprimary AS primary, x.method,
                         pg_get_expr(i.indpred, i.indrelid) AS predicate,
                         ARRAY(SELECT (SELECT a.attname::text FROM pg_attribute a
                                       WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[place])
                               FROM generate_series(0, i.indnkeyatts - 1) place ORDER BY place) AS columns
-                 FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam
+                 FROM pg_index i CROSS JOIN LATERAL (
+                     SELECT c.relname, m.amname AS method FROM pg_class c JOIN pg_am m ON m.oid = c.relam
+                     WHERE c.oid = i.indexrelid LIMIT 1) x
                  WHERE i.indrelid = t.oid AND i.indisvalid AND i.indislive ORDER BY x.relname) r) AS indexes
         FROM named t ORDER BY 5 DESC, 2) r) AS tables,
       ARRAY(SELECT r FROM (

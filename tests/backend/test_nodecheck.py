@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields
@@ -19,6 +20,7 @@ from backend.shop import queries
 from scripts.demo.seed import create_schema, seed
 from scripts.stack.bouncer import Bouncer
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "trees.md"
 WHOLE = one_from(
     "customers", "id name",
     vehicles=many_from("vehicles", "id plate"),
@@ -341,6 +343,17 @@ def test_it_works_behind_pgbouncer_in_a_pool_that_refuses_session_state(
 
 
 def test_every_public_name_and_attribute_is_on_the_page() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "trees.md").read_text(encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
     names = {"check(conn", "describe(", "Problem", *(f"`{item.name}`" for item in fields(Problem))}
     assert not [name for name in sorted(names | {'"index"', '"cost"', '"statement"'}) if name not in page]
+
+
+def test_the_examples_of_the_page_run(shops: dict[str, str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    with closing(psycopg2.connect(shops["check_full"])) as conn:
+        names = {"conn": conn, "one": one, "HISTORY": queries.HISTORY, "PAGE": queries.PAGE}
+        for block in blocks:
+            exec(block, names)
+        found = names["CUSTOMER"].fetch(conn, id=7)
+        assert list(found["appointments"][0]) == ["id", "starts_at", "status", "vehicle", "services"]
+        assert list(found["appointments"][0]["services"][0]) == ["name", "price"]
