@@ -97,25 +97,29 @@ def _say_unavailable(error: Exception) -> Any:
 def _request_scope() -> scope.Scope | None:
     if not has_app_context():
         return None
-    current: scope.Scope | None = g.get("_harden_scope")
+    kept = g._get_current_object()
+    current: scope.Scope | None = kept.get("_harden_scope")
     if current is None:
-        current = g._harden_scope = scope.Scope()
-        if _is_served():
-            request.environ[SCOPES].append(current)
-            g._harden_is_served = True
+        current = kept._harden_scope = scope.Scope()
+        scopes = _scopes_of_request()
+        if scopes is not None:
+            scopes.append(current)
+            kept._harden_is_served = True
     return current
 
 
-def _is_served() -> bool:
-    """Tell whether this is a request that came in through `RequestScopes`."""
-    return has_request_context() and SCOPES in request.environ
+def _scopes_of_request() -> list[scope.Scope] | None:
+    """Return the list of the request that came in through `RequestScopes`; None where none did."""
+    return request.environ.get(SCOPES) if has_request_context() else None
 
 
 def _note_stream(response: Response) -> Response:
     """Remember that the body is sent bit by bit: its cursor may belong to one of the request's leases."""
+    if not response.is_streamed or response.direct_passthrough:
+        return response
     # Only what succeeded: werkzeug makes iterators of its own error pages as well.
     has_body = request.method != "HEAD" and 200 <= response.status_code < 300 and response.status_code != 204
-    if _is_served() and response.is_streamed and has_body and not response.direct_passthrough:
+    if has_body and _scopes_of_request() is not None:
         request.environ[STREAMED] = True
     return response
 
@@ -126,11 +130,12 @@ def _end_context(_: BaseException | None) -> None:
     The last teardown function of all. Flask's contexts are cyclic garbage, so what hangs on `g` would stay
     until the collector comes by, and its connections with it.
     """
-    current: scope.Scope | None = g.pop("_harden_scope", None)
+    kept = g._get_current_object()
+    current: scope.Scope | None = kept.pop("_harden_scope", None)
     if current is None:
         return
-    if g.pop("_harden_is_served", False):  # the request's own context is gone already
-        vars(g._get_current_object()).clear()
+    if kept.pop("_harden_is_served", False):  # the request's own context is gone already
+        vars(kept).clear()
     else:
         current.end()
 

@@ -9,6 +9,8 @@ import hashlib
 
 from flask import Response, abort, has_request_context, request
 
+JSON = "application/json"
+
 
 def json_response(body: bytes | None, status: int = 200, cache_control: str = "private, no-cache") -> Response:
     """Return a JSON response whose body is sent as it is.
@@ -25,14 +27,13 @@ def json_response(body: bytes | None, status: int = 200, cache_control: str = "p
     """
     if body is None:
         abort(404)
-    response = Response(body, status=status, content_type="application/json")
-    if status != 200 or not has_request_context() or request.method not in ("GET", "HEAD"):
-        return response
+    asked = request.environ if status == 200 and has_request_context() else {}
+    if asked.get("REQUEST_METHOD") not in ("GET", "HEAD"):
+        return Response(body, status, content_type=JSON)
     etag = hashlib.sha256(body).hexdigest()[:32]  # the fastest one where processors know it: 1 us per KB
-    response.headers["ETag"] = f'"{etag}"'
-    response.headers["Cache-Control"] = cache_control
-    if "HTTP_IF_NONE_MATCH" in request.environ and request.if_none_match.contains_weak(etag):
-        response.status_code = 304
-        response.set_data(b"")
-        del response.headers["Content-Type"], response.headers["Content-Length"]
+    headers = {"ETag": f'"{etag}"', "Cache-Control": cache_control}
+    if "HTTP_IF_NONE_MATCH" not in asked or not request.if_none_match.contains_weak(etag):
+        return Response(body, status, headers, content_type=JSON)
+    response = Response(None, 304, headers)
+    del response.headers["Content-Type"]
     return response
