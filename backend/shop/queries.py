@@ -128,6 +128,6 @@ PAY = """
     RETURNING id"""
 
 REVENUE = """
-    SELECT paid_on, count(*), sum(amount) FROM payments
+    SELECT paid_on AS day, count(*) AS payments, sum(amount) AS revenue FROM payments
     WHERE paid_on BETWEEN %(first)s AND %(last)s
     GROUP BY paid_on ORDER BY paid_on"""
