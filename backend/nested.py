@@ -16,11 +16,12 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 from psycopg2.sql import Composable
 
-from . import selectlist
+from . import selectlist, slowness
 from .composed import text_of
 from .errors import NodeError
 from .prepared import Statement
@@ -46,6 +47,7 @@ class Node:
         self.tokens: Sequence[Token] = _checked(self.template, self.children)
         own = {token.text for token in self.tokens if token.kind == "parameter"}
         self.parameters: frozenset[str] = frozenset(own).union(*(kid.parameters for kid in self.children.values()))
+        self._is_explained = False
         self.body = filled(self.tokens, {name: kid.as_column(name) for name, kid in self.children.items()})
 
     @cached_property
@@ -87,7 +89,12 @@ class Node:
         """
         if parameters.keys() != self.parameters:
             check_parameters(self, parameters)
-        return self.statement.run(conn, parameters)
+        start = perf_counter()
+        body = self.statement.run(conn, parameters)
+        seconds = perf_counter() - start
+        if seconds > slowness.SLOW and not self._is_explained:
+            self._is_explained = slowness.say_why(conn, self, seconds)
+        return body
 
     def fetch(self, conn: Any, /, **parameters: Any) -> Any:
         """Run the statement and return it parsed: a dict or None for `one`, a list for `many`."""

@@ -69,7 +69,7 @@ MAY_IMPORT = {
     "literal_types": set(),
     "loader": {"batch", "errors", "scope"},
     "lookup": {"errors", "ids"},
-    "nested": {"composed", "errors", "prepared", "selectlist", "sqltext"},
+    "nested": {"composed", "errors", "prepared", "selectlist", "slowness", "sqltext"},
     "nested_pages": {"cursors", "errors", "nested", "page_statement", "sqltext"},
     "nodecheck": {"catalog", "errors", "planwalk"},
     "numbered_pages": {
@@ -115,6 +115,7 @@ MAY_IMPORT = {
     "stream_limit": {"errors"},
     "stream_source": {"errors", "nested", "row_formats", "select_text"},
     "streaming": {"database_helper", "errors", "nested", "row_formats", "row_stream", "stream_source"},
+    "slowness": {"nodecheck"},
     "stored": {"composed", "errors", "nested", "prepared"},
     "treesql": {"catalog", "composed", "errors", "nested"},
     "upkeep": {"holders", "record"},
