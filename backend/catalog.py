@@ -1,7 +1,7 @@
 """What the database says about tables: columns, primary keys, foreign keys, and which keys an index serves.
 
-Read from pg_catalog in one round trip, for the tables that are asked for alone, so a database of ten thousand
-tables costs no more than the shop. No session state, no lock: it works in the caller's transaction and behind
+Read from pg_catalog in one round trip, for the tables that are asked for alone, so a database of thousands of
+tables costs no more than a small one. No session state, no lock: it works in the caller's transaction and behind
 PgBouncer. A name is looked up as the server would: through the search path, or as `schema.table`.
 Must not import Flask, the pool or nodes. If this is wrong, trees join on the wrong columns.
 """

@@ -48,7 +48,8 @@ class Condition:
             return None
         for own, other in ((sides[0], sides[2]), (sides[2], sides[0])):
             is_other = alias not in {name for name, _ in _references(other)}
-            if {name for name, _ in _references(own)} == {alias} and is_other and not own.startswith("ANY "):
+            is_value = not own.startswith(("ANY ", "ALL ", "ROW("))
+            if {name for name, _ in _references(own)} == {alias} and is_other and is_value:
                 return own
         return None
 

@@ -87,6 +87,7 @@ def check(conn: Any, *nodes: Any) -> list[Problem]:
         *nodes: made by `one`, `many`, `one_from`, `many_from`.
 
     Raises:
+        NodeError: something else than a node or a tree was passed.
         psycopg2.Error: the connection is unusable, or the transaction aborted.
     """
     was_idle = conn.info.transaction_status == TRANSACTION_STATUS_IDLE
@@ -132,6 +133,8 @@ class _Planned:
 
 def _planned(conn: Any, node: Any) -> _Planned:
     name = repr(node)
+    if not hasattr(node, "sql") and not hasattr(node, "node"):
+        raise NodeError(f"check() takes what one(), many(), one_from() and many_from() made, not {name[:60]}")
     try:
         sql = str((node if hasattr(node, "sql") else node.node(conn)).sql)  # a tree is compiled when it is used
     except (NodeError, SchemaError) as error:

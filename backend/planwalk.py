@@ -165,9 +165,10 @@ def _has_access(scan: _Scan, known: set[str], scope: _Scope, catalog: Catalog) -
     fixed = wanted | set(_equal_columns(scan, set(), scope))
     if not wanted:
         return False
-    runs = [_run(index, fixed) for index in scan.table.indexes if index.holds_all_rows(sorted(fixed))]
-    if any(index.unique and set(_run(index, fixed)) == set(index.columns) for index in scan.table.indexes):
+    usable = [index for index in scan.table.indexes if index.holds_all_rows(sorted(fixed))]
+    if any(index.unique and len(_run(index, fixed)) == len(index.columns) for index in usable):
         return True
+    runs = [_run(index, fixed) for index in usable]
     keys = _foreign_keys(scan.table, wanted, fixed, catalog)
     if keys:
         return any(key <= set(run) for key in keys for run in runs)
