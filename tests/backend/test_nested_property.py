@@ -2,7 +2,8 @@
 
 A tree is made level by level, each with a key of one or two columns, kept by the parent or by the child. The same
 tree is asked for in three ways: from the tables' foreign keys, by `one` and `many` in SQL, and by reading each
-table and nesting its rows in Python; all three must agree, value by value, in order.
+table and nesting its rows in Python; all three must agree, value by value, in order. `check`
+must name the keys without an index among those that are followed, and no other.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Table:
     Attributes:
         is_list: it holds the key to its parent, so it is a list there; else the parent holds the key to it.
         is_pair: its primary key, and so every key to it, has two columns.
+        is_indexed: the key to its parent, if it holds one, has an index.
         rows: the values of its own column.
         links: what each row of the side that holds the key refers to.
     """
@@ -71,6 +73,7 @@ class Table:
     kind: str
     is_list: bool
     is_pair: bool
+    is_indexed: bool
     descends: bool
     limit: int | None
     rows: list[Any]
@@ -98,6 +101,7 @@ def _tables(depth: int) -> st.SearchStrategy[Table]:
             kind=st.just(kind),
             is_list=st.booleans(),
             is_pair=st.booleans(),
+            is_indexed=st.booleans(),
             descends=st.booleans(),
             limit=st.none() | st.integers(1, 3),
             rows=st.lists(st.none() | VALUES[kind], max_size=4),
@@ -157,6 +161,10 @@ class World:
             )
         columns.append(f"PRIMARY KEY ({', '.join(level.key)})")
         self.cursor.execute(f"CREATE TABLE {quoted(self.table(level))} ({', '.join(columns)})")
+        for number, other in enumerate(parents):
+            if other not in level.children and level.is_indexed:
+                names = ", ".join(map(quoted, reversed(self.link(number, other))))
+                self.cursor.execute(f"CREATE INDEX ON {quoted(self.table(level))} ({names}, k1)")
         self.rows[id(level)] = [self._insert(level, parents, place) for place in range(len(level.rows))]
 
     @staticmethod
@@ -187,6 +195,15 @@ class World:
             return list(zip(parent.key, self.link(number, parent), strict=True))
         number = [one for one in parent.children if not one.is_list].index(child)
         return list(zip(self.link(number, child), child.key, strict=True))
+
+    def without_index(self) -> set[str]:
+        """Return the tables whose rows are looked for by a key that has no index."""
+        return {
+            quoted(self.table(child))
+            for level in self._made
+            for child in level.children
+            if child.is_list and not child.is_indexed
+        }
 
     def nested(self, level: Table, rows: list[Row]) -> list[Row]:
         """Nest in Python: the reference."""
@@ -249,6 +266,9 @@ def test_random_trees_equal_what_plain_python_nests(conn: Any, root: Table) -> N
         tree = world.tree(root)
         for body in (tree.json(conn), world.node(root).json(conn)):
             assert json.loads(body, parse_float=Decimal) == expected
-        assert {problem.kind for problem in check(conn, tree)} <= {"index"}
+        for node in (tree, world.node(root)):
+            problems = check(conn, node)
+            assert {problem.table for problem in problems} == world.without_index()
+            assert all(problem.foreign_key for problem in problems)
     finally:
         conn.rollback()
