@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg2.sql import Composable
+
 from .cursors import bound_text
 from .errors import NodeError, PageError
 from .nested import Node
@@ -90,7 +92,7 @@ class NumberedPages:
 
     def __init__(
         self,
-        source: str | Node,
+        source: str | Composable | Node,
         /,
         *,
         order: str,

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from psycopg2.sql import Composable
+
 from .errors import NodeError
 from .keyset import stretches
 from .nested import Node, many
@@ -37,7 +39,7 @@ class ListSql:
         NodeError: a parameter has a name that is taken.
     """
 
-    def __init__(self, source: str | Node, item: Node | None, columns: Sequence[SortColumn]) -> None:
+    def __init__(self, source: str | Composable | Node, item: Node | None, columns: Sequence[SortColumn]) -> None:
         self.source = many(source) if not isinstance(source, Node) else source
         if not self.source.is_list:
             raise NodeError("the SELECT of a list is text or made by many(), not by one()")

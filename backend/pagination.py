@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg2.sql import Composable
+
 from .cursors import END, START, Keys, Position, Signer
 from .errors import NodeError
 from .nested import Node
@@ -69,7 +71,7 @@ class CursorPages:
     """A list that is read by cursor; immutable, to be kept in a module constant.
 
     Args:
-        source: the SELECT of all rows, as text or made by `many`; no ORDER BY, no LIMIT.
+        source: the SELECT of all rows, as text, as `psycopg2.sql`, or made by `many`; no ORDER BY, no LIMIT.
         order: its columns to sort by, with commas between: `-starts_at, name DESC NULLS LAST, lower(name)`.
         key: its columns that are unique and never NULL together; they end the order.
         size: rows of a page when none are asked for.
@@ -88,7 +90,7 @@ class CursorPages:
 
     def __init__(
         self,
-        source: str | Node,
+        source: str | Composable | Node,
         /,
         *,
         order: str,

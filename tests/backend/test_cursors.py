@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backend import CursorError, NodeError, SettingsError, cursors
 from backend.cursors import END, LONGEST, START, Position, Signer, bound_text
+from backend.settings import load
 
 KEY = "a key of sixteen"
 SIGNER = Signer("a list", 2, KEY)
@@ -160,3 +161,10 @@ def test_the_setting_comes_before_the_app_s_secret(monkeypatch: pytest.MonkeyPat
 def test_a_setting_of_several_words_is_several_keys() -> None:
     cursors.set_app_keys(lambda: ("0123456789abcdef, fedcba9876543210\nffffffffffffffff", ()))
     assert cursors.app_keys() == (b"0123456789abcdef", b"fedcba9876543210", b"ffffffffffffffff")
+
+
+def test_the_setting_is_checked_and_never_shown() -> None:
+    with pytest.raises(SettingsError, match=r"HARDEN_CURSOR_KEY .* has a key shorter than 16") as caught:
+        load(environ={"HARDEN_CURSOR_KEY": "0123456789abcdef,hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert "0123456789abcdef" not in repr(load(environ={"HARDEN_CURSOR_KEY": "0123456789abcdef"}))

@@ -103,7 +103,8 @@ def big(cluster: Any, database: str) -> Iterator[Any]:
             " FROM generate_series(1, %s) n",
             ROWS,
         )
-        for columns in ("at DESC, id", "at, id", "kind, at DESC, id", "maybe, id", "maybe NULLS FIRST, id"):
+        indexes = ("at DESC, id", "at, id", "kind, at DESC, id", "maybe, id", "maybe NULLS FIRST, id", "lower(kind), id")
+        for columns in indexes:
             run(conn, f"CREATE INDEX ON big ({columns})")
         run(conn, "VACUUM ANALYZE big")
         yield conn
@@ -111,6 +112,7 @@ def big(cluster: Any, database: str) -> Iterator[Any]:
 
 ORDERS = [
     "at", "-at, -id", "-at, id", "kind, -at, id", "-kind, at, -id", "maybe", "-maybe, -id", "maybe NULLS FIRST",
+    "lower(kind)",
 ]  # fmt: skip
 
 
@@ -143,6 +145,14 @@ def test_a_page_in_the_middle_touches_no_more_than_the_first(big: Any, order: st
     assert "Seq Scan" not in deep
     removed = sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", deep)))
     assert removed < 100, deep
+
+
+@pytest.mark.parametrize("order", ["-at", "-at, id", "at, -id"])
+def test_a_filter_and_the_order_are_one_index(big: Any, order: str) -> None:
+    pages = CursorPages("SELECT * FROM big WHERE kind = %(kind)s", order=order, keys="k" * 16, varying=["kind"])
+    plan = pages.explain(big, deep_cursor(pages, big), kind="k1")
+    assert buffers(plan) < 120, plan
+    assert "Seq Scan" not in plan
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,12 @@ class TestShapes:
             first = pages.fetch(conn, **given)
             assert sorted(ids(first, pages.fetch(conn, first.next, **given))) == [1, 2, 3, 4]
 
+    def test_identifiers_that_are_not_constant_go_by_psycopg2_sql(self, conn: Any) -> None:
+        hostile = 'a"; DROP TABLE x; --%s{y}'
+        source = sql.SQL("SELECT 1 AS id, 2 AS {}").format(sql.Identifier(hostile))
+        pages = CursorPages(source, order='"' + hostile.replace('"', '""') + '"', keys=KEY)
+        assert pages.fetch(conn).items == [{"id": 1, hostile: 2}]
+
     def test_groups_distinct_rows_and_unions_can_be_read_too(self, conn: Any) -> None:
         for source in (
             "SELECT n % 5 AS id, count(*) AS many FROM generate_series(1, 20) n GROUP BY 1",
