@@ -77,10 +77,12 @@ def fetch_by_ids(
     """
     asked = Asked(ids, key, id_type)
     row_of: dict[Hashable, Any] = {}
-    for known_by, row in rows_of(conn, select_of(conn, source, asked, columns), asked, parameters, chunk):
-        if known_by in row_of:
-            raise BatchError(f"two rows with {shown(key)} {known_by!r}; fetch_grouped gives a list per id")
-        row_of[known_by] = row
+    for keys, rows in rows_of(conn, select_of(conn, source, asked, columns), asked, parameters, chunk):
+        expected = len(row_of) + len(rows)
+        row_of.update(zip(keys, rows))  # noqa: B905 -- of one length
+        if len(row_of) < expected:
+            twice = next(known_by for known_by in keys if keys.count(known_by) > 1)
+            raise BatchError(f"two rows with {shown(key)} {twice!r}; fetch_grouped gives a list per id")
     return Found(asked.given, asked.keys, row_of)
 
 
@@ -113,8 +115,9 @@ def fetch_grouped(
     asked = Asked(ids, key, id_type)
     groups: dict[Hashable, list[Any]] = {known_by: [] for known_by in asked.keys}
     by = (order,) if isinstance(order, str) else tuple(order)
-    for known_by, row in rows_of(conn, select_of(conn, source, asked, columns, by), asked, parameters, chunk):
-        groups[known_by].append(row)
+    for keys, rows in rows_of(conn, select_of(conn, source, asked, columns, by), asked, parameters, chunk):
+        for known_by, row in zip(keys, rows):  # noqa: B905 -- of one length
+            groups[known_by].append(row)
     names = dict(zip(reversed(asked.keys), reversed(asked.given)))  # noqa: B905 -- of one length
     return {names[known_by]: rows for known_by, rows in groups.items()}
 
@@ -135,7 +138,7 @@ def exists_by_ids(
     """
     asked = Asked(ids, key, id_type)
     statement = select_of(conn, table, asked, asked.names)
-    there = {known_by for known_by, _ in rows_of(conn, statement, asked, None, chunk)}
+    there = {known_by for keys, _ in rows_of(conn, statement, asked, None, chunk) for known_by in keys}
     return {name: known_by in there for name, known_by in zip(asked.given, asked.keys)}  # noqa: B905 -- of one length
 
 
@@ -173,8 +176,9 @@ def owned_by_ids(
     )
     values = {f"owner_{n}": value for n, value in enumerate(owner.values())}
     owned: dict[Hashable, bool] = {}
-    for known_by, row in rows_of(conn, statement, asked, values, chunk):
-        owned[known_by] = owned.get(known_by, True) and bool(value_of(row, "is_owned", len(asked.names)))
+    for keys, rows in rows_of(conn, statement, asked, values, chunk):
+        for known_by, row in zip(keys, rows):  # noqa: B905 -- of one length
+            owned[known_by] = owned.get(known_by, True) and bool(value_of(row, "is_owned", len(asked.names)))
     return {
         name: Ownership(known_by in owned, owned.get(known_by, False))
         for name, known_by in zip(asked.given, asked.keys)  # noqa: B905 -- of one length

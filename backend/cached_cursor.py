@@ -8,7 +8,7 @@ Must not import Flask or the pool. If this is wrong, an old answer is given for 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -29,20 +29,21 @@ paused: ContextVar[bool] = ContextVar("harden_query_cache_paused", default=False
 _PLAIN = {
     type(None), bool, int, float, str, bytes, Decimal, date, datetime, time, timedelta, UUID,
 }  # fmt: skip
-_FETCHES = ("fetchone", "fetchmany", "fetchall", "__iter__", "__next__", "scroll")
+# A class that does these its own way may ask for other rows, or make other rows, than the statement says.
+_OWN_WAYS = ("execute", "mogrify", "fetchone", "fetchmany", "fetchall", "__iter__", "__next__", "scroll")
 _classes: dict[type[Any], type[Any]] = {}
 
 
 class _Caching:
     """Mixed into a cursor class.
 
-    `_rows` are the rows at hand, with `_at` the next one; None while the driver has them. `_answer` is what
-    a cached answer says of itself; None while the driver says it.
+    `_cache_rows` are the rows at hand, with `_cache_at` the next one; None while the driver has them.
+    `_cache_answer` is what a cached answer says of itself; None while the driver says it.
     """
 
-    _rows: list[Any] | None = None
-    _answer: Answer | None = None
-    _at = 0
+    _cache_rows: list[Any] | None = None
+    _cache_answer: Answer | None = None
+    _cache_at = 0
 
     def execute(self, query: Any, vars: Any = None) -> Any:
         self._let_go()
@@ -65,18 +66,25 @@ class _Caching:
         key, alive = _key(store, cursor, bound)
         answer = store.find(key)
         if answer is not None:
-            self._rows, self._answer = copied(answer.rows), answer
+            self._cache_rows, self._cache_answer = copied(answer.rows), answer
             return None
         generation = store.generation
         done = super().execute(query, vars)  # type: ignore[misc]
         if cursor.description is not None and cursor.rowcount <= store.most_rows:
-            rows = super().fetchall()  # type: ignore[misc]
-            self._rows = rows
-            try:
-                store.keep(key, Answer(cursor, copied(rows), alive), generation)
-            except (TypeError, copy.Error):
-                pass  # it holds what cannot be copied; it is answered anew each time
+            self._keep(store, key, alive, generation)
         return done
+
+    def _keep(self, store: QueryStore, key: Hashable, alive: Any, generation: int) -> None:
+        try:
+            rows = super().fetchall()  # type: ignore[misc]
+        except Exception:
+            super().scroll(0, mode="absolute")  # type: ignore[misc]
+            return  # a value that Python cannot hold: the app's own fetch says so
+        self._cache_rows = rows
+        try:
+            store.keep(key, Answer(self, copied(rows), alive), generation)
+        except (TypeError, copy.Error):
+            pass  # it holds what cannot be copied; it is answered anew each time
 
     def _written(
         self, store: QueryStore, text: str, send: Callable[..., Any], *args: Any, **kwargs: Any
@@ -94,12 +102,12 @@ class _Caching:
         return send(*args, **kwargs) if store is None else self._written(store, text, send, *args, **kwargs)
 
     def _let_go(self) -> None:
-        if self._rows is not None:
-            self._rows = self._answer = None
-            self._at = 0
+        if self._cache_rows is not None:
+            self._cache_rows = self._cache_answer = None
+            self._cache_at = 0
 
     def _has_rows(self) -> bool:
-        return self._rows is not None and not self.closed  # type: ignore[attr-defined]
+        return self._cache_rows is not None and not self.closed  # type: ignore[attr-defined]
 
     def executemany(self, query: Any, vars_list: Any) -> Any:
         return self._noting(_text_of(self, query), super().executemany, query, vars_list)  # type: ignore[misc]
@@ -123,38 +131,38 @@ class _Caching:
     def fetchone(self) -> Any:
         if not self._has_rows():
             return super().fetchone()  # type: ignore[misc]
-        assert self._rows is not None
-        if self._at >= len(self._rows):
+        assert self._cache_rows is not None
+        if self._cache_at >= len(self._cache_rows):
             return None
-        self._at += 1
-        return self._rows[self._at - 1]
+        self._cache_at += 1
+        return self._cache_rows[self._cache_at - 1]
 
     def fetchmany(self, size: int | None = None) -> Any:
         if not self._has_rows():
             return super().fetchmany(*(() if size is None else (size,)))  # type: ignore[misc]
-        assert self._rows is not None
+        assert self._cache_rows is not None
         wanted = self.arraysize if size is None else size  # type: ignore[attr-defined]
-        start = self._at
-        self._at = min(start + max(wanted, 0), len(self._rows))
-        return self._rows[start : self._at]
+        start = self._cache_at
+        self._cache_at = min(start + max(wanted, 0), len(self._cache_rows))
+        return self._cache_rows[start : self._cache_at]
 
     def fetchall(self) -> Any:
         if not self._has_rows():
             return super().fetchall()  # type: ignore[misc]
-        assert self._rows is not None
-        start, self._at = self._at, len(self._rows)
-        return self._rows[start:]
+        assert self._cache_rows is not None
+        start, self._cache_at = self._cache_at, len(self._cache_rows)
+        return self._cache_rows[start:]
 
     def scroll(self, value: int, mode: str = "relative") -> Any:
         if not self._has_rows():
             return super().scroll(value, mode)  # type: ignore[misc]
-        assert self._rows is not None
-        place = {"relative": self._at + value, "absolute": value}.get(mode)
+        assert self._cache_rows is not None
+        place = {"relative": self._cache_at + value, "absolute": value}.get(mode)
         if place is None:
             raise psycopg2.ProgrammingError("scroll mode must be 'relative' or 'absolute'")
-        if not 0 <= place < len(self._rows):
+        if not 0 <= place < len(self._cache_rows):
             raise psycopg2.ProgrammingError("scroll destination out of bounds")
-        self._at = place
+        self._cache_at = place
         return None
 
     def __iter__(self) -> Iterator[Any]:
@@ -172,12 +180,12 @@ class _Caching:
 
     @property
     def rownumber(self) -> Any:
-        return self._at if self._has_rows() else super().rownumber  # type: ignore[misc]
+        return self._cache_at if self._has_rows() else super().rownumber  # type: ignore[misc]
 
 
 def _of_answer(name: str) -> property:
     def read(self: Any) -> Any:
-        answer = self._answer
+        answer = self._cache_answer
         return getattr(answer, name) if answer is not None else getattr(super(_Caching, self), name)
 
     return property(read)
@@ -237,18 +245,21 @@ _caching_classes: dict[type[Any], bool] = {}
 
 
 def _caches(kind: type[Any]) -> bool:
-    """Tell whether rows of this class come the way psycopg2's own do; the app's own fetching is left alone."""
+    """Tell whether a class asks and fetches as psycopg2's own do, or says of itself that it may be cached."""
     known = _caching_classes.get(kind)
     if known is None:
-        known = _caching_classes[kind] = all(_owner(kind, name).startswith("psycopg2") for name in _FETCHES)
+        known = getattr(kind, "caches_queries", False) or not any(_is_own_way(kind, name) for name in _OWN_WAYS)
+        _caching_classes[kind] = known
     return known
 
 
-def _owner(kind: type[Any], name: str) -> str:
+def _is_own_way(kind: type[Any], name: str) -> bool:
+    """Tell whether a method is the app's: neither psycopg2's nor the kit's."""
+    ours = __name__.rpartition(".")[0] or __name__
     for each in kind.__mro__:
-        if each is not _Caching and name in vars(each):
-            return str(each.__module__)
-    return "psycopg2"
+        if name in vars(each) and not each.__module__.startswith((f"{ours}.", "psycopg2.")):
+            return each.__module__ != "psycopg2" and each is not object
+    return False
 
 
 def _text_of(cursor: Any, query: Any, vars: Any = None) -> str:

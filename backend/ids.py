@@ -19,6 +19,7 @@ from .errors import BatchError
 
 CHUNK = 10_000  # ids per statement
 LARGEST = 1 << 20  # characters of one statement's arrays; a single longer id still goes, alone
+_DIGITS = 21  # of a bigint, its sign and a comma
 _TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ .][A-Za-z_][A-Za-z0-9_]*)*(?:\(\d+(?:,\s?\d+)?\))?")
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _OF_PYTHON: dict[type, str] = {
@@ -54,16 +55,27 @@ class Ids:
         if not _is_plain(self.given, self.type):
             for position, value in enumerate(self.given):
                 _check(position, value, python, self.type.lower())
-        self.keys: list[Hashable] = [self._key_at(place, value) for place, value in enumerate(self.given)]
+        self.keys: list[Hashable] = (
+            list(self.given)
+            if self._are_their_own_keys()
+            else [self._key_at(place, value) for place, value in enumerate(self.given)]
+        )
 
     def key(self, value: Any) -> Hashable:
         """Return what a value that came from the database is known by."""
-        if self._same is None or value is None:
+        if self._same is None or self._same is type(value) or value is None:
             return value  # type: ignore[no-any-return]
         try:
             return self._same(value)
         except (ValueError, TypeError, ArithmeticError):
             return value  # type: ignore[no-any-return]
+
+    def _are_their_own_keys(self) -> bool:
+        """Tell so without a look at each: a million ints are checked in C."""
+        bits = _BITS.get(self.type.lower())
+        if bits is None or set(map(type, self.given)) != {int}:
+            return self._same is None
+        return bool(-(2**bits) <= min(self.given) and max(self.given) < 2**bits)
 
     def _key_at(self, position: int, value: Any) -> Any:
         try:
@@ -98,6 +110,10 @@ def chunks(columns: Sequence[Sequence[Any]], most: int = CHUNK) -> Iterator[list
     """
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise BatchError(f"chunk={most!r}: a statement must carry at least one id")
+    if len(columns) == 1 and most * _DIGITS <= LARGEST and set(map(type, columns[0])) == {int}:
+        for start in range(0, len(columns[0]), most):
+            yield ["{" + ",".join(map(str, columns[0][start : start + most])) + "}"]
+        return
     rows: list[list[str]] = []
     size = 0
     for values in zip(*columns):  # noqa: B905 -- of one length

@@ -6,7 +6,8 @@ Must not import Flask or the pool. If this is wrong, one id is answered with ano
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from psycopg2.sql import SQL, Composable, Identifier
@@ -73,33 +74,38 @@ def name(*parts: str) -> Identifier:
 
 def rows_of(
     conn: Any, statement: Composable, asked: Asked, parameters: Mapping[str, Any] | None, chunk: int
-) -> Iterator[tuple[Hashable, Any]]:
-    """Yield each row with what its id is known by."""
+) -> Iterator[tuple[list[Hashable], list[Any]]]:
+    """Yield the rows of one statement after the other, and what their ids are known by.
+
+    Raises:
+        BatchError: the key is not in the result, or a row's was not asked for.
+    """
     wanted = set(asked.keys)
     for arrays in asked.parameters(chunk):
         with conn.cursor() as cursor:
             cursor.execute(statement, merged(parameters, arrays))
-            read = _reader(cursor, asked)
-            for row in cursor.fetchall():
-                known_by = read(row)
-                if known_by not in wanted:
-                    raise _unasked(known_by, asked)
-                yield known_by, row
+            rows = cursor.fetchall()
+            keys = _keys_of(rows, cursor.description, asked)
+        if not wanted.issuperset(keys):
+            raise _unasked(next(key for key in keys if key not in wanted), asked)
+        yield keys, rows
 
 
-def _reader(cursor: Any, asked: Asked) -> Callable[[Any], Hashable]:
-    """Return what reads the key out of a row, whatever the connection's cursors make of rows."""
-    there = [column[0] for column in cursor.description]
+def _keys_of(rows: list[Any], description: Any, asked: Asked) -> list[Hashable]:
+    """Return the keys of rows, whatever the connection's cursors make of rows."""
+    there = [column[0] for column in description]
     for column in asked.names:
         if there.count(column) != 1:
             count = "no" if column not in there else "more than one"
             raise BatchError(f"{count} column {column!r} in the result ({', '.join(there)}); pass key='...'")
-    places = [there.index(column) for column in asked.names]
-
-    def read(row: Any) -> Hashable:
-        return asked.key_of([value_of(row, *where) for where in zip(asked.names, places)])  # noqa: B905
-
-    return read
+    if not rows:
+        return []
+    is_named = isinstance(rows[0], Mapping)
+    read = itemgetter(*(column if is_named else there.index(column) for column in asked.names))
+    keys = map(read, rows)
+    if asked.is_single:
+        return list(map(asked.columns[0].key, keys))
+    return [asked.key_of(key if len(asked.names) > 1 else (key,)) for key in keys]
 
 
 def value_of(row: Any, column: str, place: int) -> Any:

@@ -132,7 +132,7 @@ class QueryStore:
         if trusted is None:
             cursors = getattr(getattr(conn, "_record", None), "cursors", ())
             made = [cursor for ref in list(cursors) if (cursor := ref()) is not None]
-            trusted = self._trusted[key] = all(hasattr(cursor, "_answer") for cursor in made)
+            trusted = self._trusted[key] = all(hasattr(cursor, "_cache_answer") for cursor in made)
         return trusted
 
 

@@ -413,6 +413,7 @@ class Shouting(psycopg2.extras.RealDictCursor):
 class Noting(psycopg2.extensions.cursor):
     """An app's cursor that looks at statements."""
 
+    caches_queries = True
     sent: list[Any] = []
 
     def execute(self, query: Any, vars: Any = None) -> None:
@@ -432,6 +433,20 @@ def test_an_app_s_own_cursor_class_keeps_its_say(connect: Any) -> None:
         for _ in range(2):
             rows(conn, COUNT, cursor_factory=Noting)
         assert Noting.sent == [COUNT] and cache.hits == 1
+        rewriting = type("Rewriting", (Noting,), {"caches_queries": False})  # as if it added the tenant's id
+        for _ in range(2):
+            rows(conn, COUNT, cursor_factory=rewriting)
+        assert Noting.sent == [COUNT] * 3 and cache.hits == 1
+
+
+def test_a_value_that_python_cannot_hold_fails_where_it_is_fetched(connect: Any) -> None:
+    conn = connect()
+    with query_cache() as cache, conn.cursor() as cursor:
+        cursor.execute("SELECT '2000-01-01'::date + n * 10000000 FROM generate_series(0, 1) n")
+        assert cursor.fetchone()[0].year == 2000
+        with pytest.raises((ValueError, psycopg2.Error)):
+            cursor.fetchone()
+        assert cache.misses == 0
 
 
 def test_a_plain_connection_takes_a_caching_cursor_class(connect: Any) -> None:
