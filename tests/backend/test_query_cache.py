@@ -646,3 +646,27 @@ def _take(conn: Any, step: str) -> None:
             if step == "back":
                 cursor.execute("DELETE FROM notes")
                 cursor.execute("ROLLBACK TO SAVEPOINT s")
+
+
+def test_it_works_through_pgbouncer_in_transaction_mode(bouncer: Any, database: str, make_pool: Any) -> None:
+    pool = make_pool(1, 2, connect={"dsn": bouncer.url(database, "app")}, reset="pgbouncer")
+    with query_cache() as cache:
+        for _ in range(3):
+            with pool.connection() as conn:
+                assert rows(conn, "SELECT count(*) FROM generate_series(1, 3)") == [(3,)]
+        assert (cache.hits, cache.misses) == (2, 1)
+
+
+def test_documents_of_nested_queries_are_never_older_than_the_last_write(make_pool: Any) -> None:
+    """Also when their plan is kept on the connection, and they are sent by its name."""
+    pool = make_pool(1, 1)
+    node = one("SELECT count(*) AS n FROM pg_temp.visits")
+    with query_cache() as cache, pool.connection() as conn:
+        conn.autocommit = True
+        with conn.cursor() as cursor:
+            cursor.execute("CREATE TEMP TABLE visits ()")
+            for visits in range(1, 5):
+                cursor.execute("INSERT INTO visits DEFAULT VALUES")
+                assert [node.fetch(conn)["n"] for _ in range(3)] == [visits] * 3
+            cursor.execute("DISCARD TEMP")
+        assert cache.writes >= 6
