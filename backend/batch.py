@@ -215,7 +215,7 @@ def json_by_ids(
         )
     # LIMIT 1 keeps the planner from turning the probes into a hash join that reads the whole table.
     statement = SQL(
-        "SELECT to_json(ARRAY(SELECT (SELECT r FROM ({}) r LIMIT 1)"
+        "SELECT to_json(ARRAY(SELECT (SELECT _row_ FROM ({}) _row_ LIMIT 1)"
         " FROM unnest(%(ids)s::{}[]) WITH ORDINALITY asked (id, place) ORDER BY asked.place))"
     ).format(one_row, SQL(asked.type))
     parts = []

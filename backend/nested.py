@@ -27,6 +27,7 @@ from .errors import NodeError
 from .prepared import Statement
 from .sqltext import Token, code, excerpt, rendered, scan
 
+ROW = "_row_"  # a column of this name would be taken for the row, so no likely one
 _AROUND_LIST = ("select", "all", "distinct", "from")
 
 
@@ -61,16 +62,17 @@ class Node:
 
     def document_of(self, body: str) -> str:
         """Return the statement that makes one JSON value of such a SELECT's rows."""
-        rows = f"SELECT r FROM ({body}) r"
-        return f"SELECT to_json(ARRAY({rows}))" if self.is_list else f"SELECT row_to_json(r) FROM ({body}) r"
+        if self.is_list:
+            return f"SELECT to_json(ARRAY({_rows_of(body)}))"
+        return f"SELECT row_to_json({ROW}) FROM ({body}) {ROW}"
 
     def as_child_rows(self) -> str:
         """Return the SELECT of this node's rows as records."""
-        return f"SELECT r FROM ({self.body}) r"
+        return _rows_of(self.body)
 
     def as_column(self, name: str, body: str | None = None) -> str:
         """Return the column that this node is in its parent's SELECT list."""
-        rows = f"SELECT r FROM ({self.body if body is None else body}) r"
+        rows = _rows_of(self.body if body is None else body)
         return f'ARRAY({rows}) AS "{name}"' if self.is_list else f'({rows}) AS "{name}"'
 
     def json(self, conn: Any, /, **parameters: Any) -> bytes | None:
@@ -132,6 +134,11 @@ def many(template: str | Composable, /, **children: Node) -> Node:
     return Node(template, children, is_list=True)
 
 
+def _rows_of(body: str) -> str:
+    """Return the SELECT of a SELECT's rows as records."""
+    return f"SELECT {ROW} FROM ({body}) {ROW}"
+
+
 def _checked(template: str, children: Mapping[str, Node]) -> list[Token]:
     tokens = scan(template)
     while tokens and (tokens[-1].kind == "space" or tokens[-1].is_mark(";")):
@@ -175,6 +182,8 @@ def _check_names(tokens: list[Token], template: str) -> None:
     for place, name in enumerate(names, 1):
         if name == "":
             raise NodeError(f"column {place} of «{excerpt(template)}» has no name; write AS name behind it")
+        if name == ROW:
+            raise NodeError(f"column {place} of «{excerpt(template)}» cannot be called {ROW}; name it otherwise by AS")
         if name is not None and name in names[place:]:
             raise NodeError(f"two columns of «{excerpt(template)}» are called {name!r}; give one another by AS")
 

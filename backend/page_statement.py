@@ -19,7 +19,7 @@ from .errors import NodeError
 from .keyset import stretches
 from .nested import Node, many
 from .page_order import SortColumn
-from .prepared import AS_BYTES, AS_TEXT
+from .prepared import Statement
 from .sqltext import scan
 
 OURS = "page_"  # how the parameters begin that the kit adds
@@ -119,19 +119,15 @@ def keyset_statement(parts: ListSql, side: str, is_null: Sequence[bool] | None, 
     )
 
 
-def run(conn: Any, sql: str, parameters: Mapping[str, Any]) -> list[bytes]:
+def run(conn: Any, statement: Statement, parameters: Mapping[str, Any]) -> list[Any]:
     """Execute a statement of one row of JSON and return its columns' texts, in UTF-8.
 
     Raises:
         psycopg2.Error: what the server said.
     """
-    is_utf8 = getattr(conn, "encoding", "UTF8") == "UTF8"
-    with conn.cursor() as cursor:
-        cursor.string_types = AS_BYTES if is_utf8 else AS_TEXT
-        cursor.execute(sql, parameters)
-        row = cursor.fetchone()
-    values: Iterable[Any] = row.values() if isinstance(row, Mapping) else row
-    return [value if is_utf8 or value is None else value.encode() for value in values]
+    row = statement.run_row(conn, parameters)
+    assert row is not None  # the SELECT on the outside has no FROM
+    return row
 
 
 def check_parameters(wanted: frozenset[str], given: Mapping[str, Any], who: object) -> None:

@@ -24,6 +24,7 @@ from .nested_pages import new_nonce, parent_node, with_cursors
 from .page_limits import check_sizes, read_number
 from .page_order import parse_order
 from .page_statement import NONCE, ListSql, check_parameters, keyset_statement, own_parameters, run
+from .prepared import Statement
 from .sqltext import excerpt
 
 
@@ -116,12 +117,12 @@ class CursorPages:
         ordered = ", ".join(column.clause(column.expression) for column in self.columns)
         self._signer = Signer(f"{name or self._parts.source.body}\n{ordered}", len(self.columns), keys)
         self._has_nested = NONCE in self._parts.parameters
-        self._statements: dict[tuple[str, tuple[bool, ...] | None, bool], str] = {}
+        self._statements: dict[tuple[str, tuple[bool, ...] | None, bool], Statement] = {}
 
     @property
     def sql(self) -> str:
         """The statement of the first page."""
-        return self._statement(START, self.size)
+        return self._statement(START, self.size).sql
 
     def fetch(self, conn: Any, /, cursor: str | None = None, size: Any = None, **parameters: Any) -> Page:
         """Read a page.
@@ -161,7 +162,7 @@ class CursorPages:
         """Return the plan of a page, with real times and buffers. Runs the statement; arguments as `fetch`."""
         position, rows, values = self._asked(cursor, size, parameters)
         with conn.cursor() as reader:
-            reader.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self._statement(position, rows)}", values)
+            reader.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self._statement(position, rows).sql}", values)
             lines = reader.fetchall()
         return "\n".join(str(next(iter(line.values())) if isinstance(line, dict) else line[0]) for line in lines)
 
@@ -199,14 +200,16 @@ class CursorPages:
     def _bound_to(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return {name: parameters[name] for name in self._bound}
 
-    def _statement(self, position: Position, rows: int) -> str:
+    def _statement(self, position: Position, rows: int) -> Statement:
         nulls = None if position.values is None else tuple(value is None for value in position.values)
         # The usual size is a constant: with a parameter there PostgreSQL would plan for a tenth of the table.
         form = position.side, nulls, rows == self.size
         found = self._statements.get(form)
         if found is None:  # two threads may build it at once, to the same text
             size = str(rows) if rows == self.size else "%(page_size)s"
-            found = self._statements[form] = keyset_statement(self._parts, position.side, nulls, size)
+            found = self._statements[form] = Statement(
+                keyset_statement(self._parts, position.side, nulls, size)
+            )
         return found
 
     def _neighbours(

@@ -35,10 +35,11 @@ OCCURRENCE = re.compile(r"%\((\w+)\)s|%%")
 _LOST = ("26000", MADE_ALREADY)  # 26000: no such prepared statement
 # Whatever failed here would fail again, or must not be tried again: connection, resources, operator, lock.
 _FINAL = ("08", "25", "40", "53", "55", "57", "58", "XX")
+Row = list[Any]  # of bytes, and None for NULL
 
 
 class Statement:
-    """One statement whose answer is one JSON value.
+    """One statement whose answer is one row of JSON values, as a rule one value.
 
     Args:
         sql: its text, with `%(name)s` parameters.
@@ -55,22 +56,27 @@ class Statement:
         Raises:
             psycopg2.Error: what the server said of the statement itself.
         """
+        row = self.run_row(conn, parameters)
+        return None if row is None else row[0]
+
+    def run_row(self, conn: Any, parameters: Mapping[str, Any]) -> Row | None:
+        """Execute it; returns the JSON texts of its first row, else as `run`."""
         record = getattr(conn, "_record", None)
         plans: Plans | None = record.plans if record is not None else None
         if plans is None or plans.is_off or conn.get_transaction_status() != TRANSACTION_STATUS_IDLE:
-            return _only_value(conn, self.sql, parameters)
+            return first_row(conn, self.sql, parameters)
         types = self._types(parameters)
         form = self._form(types) if types is not None else None
         text = plans.text_for(form) if form is not None else None
         if form is None or text is None or types is None:
-            return _only_value(conn, self.sql, parameters)
+            return first_row(conn, self.sql, parameters)
         return self._run_kept(conn, parameters, plans, types, form, text)
 
     def _run_kept(
         self, conn: Any, parameters: Mapping[str, Any], plans: Plans, types: tuple[str, ...], form: Form, text: str
-    ) -> bytes | None:
+    ) -> Row | None:
         try:
-            return _only_value(conn, text, parameters)
+            return first_row(conn, text, parameters)
         except psycopg2.Error as error:
             state = error.pgcode or "08"
             if state.startswith(_FINAL):
@@ -79,10 +85,10 @@ class Statement:
                 conn.rollback()  # the transaction began with this statement
         if state in _LOST:
             plans.lose(form, state)
-            return _only_value(conn, self.sql, parameters)
-        value = _only_value(conn, self.sql, parameters)  # raises what the app would have met without us
+            return first_row(conn, self.sql, parameters)
+        row = first_row(conn, self.sql, parameters)  # raises what the app would have met without us
         self._forms[types] = None
-        return value
+        return row
 
     def _types(self, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
         names = self._names
@@ -143,8 +149,8 @@ def _has_position(sql: str) -> bool:
     return False
 
 
-def _only_value(conn: Any, sql: str, parameters: Mapping[str, Any]) -> bytes | None:
-    """Execute a statement that returns one column of JSON; returns its first row's text."""
+def first_row(conn: Any, sql: str, parameters: Mapping[str, Any]) -> Row | None:
+    """Execute a statement that returns columns of JSON; returns its first row's texts."""
     is_utf8 = getattr(conn, "encoding", "UTF8") == "UTF8"
     with conn.cursor() as cursor:
         cursor.string_types = AS_BYTES if is_utf8 else AS_TEXT
@@ -152,6 +158,5 @@ def _only_value(conn: Any, sql: str, parameters: Mapping[str, Any]) -> bytes | N
         row = cursor.fetchone()
     if row is None:
         return None
-    value: Any = next(iter(row.values())) if isinstance(row, Mapping) else row[0]
-    text: bytes | None = value if is_utf8 or value is None else value.encode()
-    return text
+    values = row.values() if isinstance(row, Mapping) else row
+    return [value if is_utf8 or value is None else value.encode() for value in values]

@@ -173,3 +173,10 @@ def test_children_may_have_any_name_that_is_an_identifier(conn: Any) -> None:
         conn=one("SELECT 1 AS x"), SELECT=one("SELECT 2 AS x"), template=many("SELECT 3 AS x"),
     )  # fmt: skip
     assert node.fetch(conn) == {"conn": {"x": 1}, "SELECT": {"x": 2}, "template": [{"x": 3}]}
+
+
+def test_a_column_may_have_any_name_but_the_one_of_the_row(conn: Any) -> None:
+    node = one("SELECT 1 AS r, 2 AS f, 3 AS k, {rows}", rows=many("SELECT 4 AS r, 5 AS x"))
+    assert node.fetch(conn) == {"r": 1, "f": 2, "k": 3, "rows": [{"r": 4, "x": 5}]}
+    with pytest.raises(NodeError, match="cannot be called _row_"):
+        one("SELECT 1 AS _row_")
