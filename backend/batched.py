@@ -29,8 +29,9 @@ def batched(fetch: Callable[..., Any], *, key: str | None = None, most: int = MO
         for appointment in appointments:
             customer = get_customer(appointment["customer_id"])
 
-    What was not announced is answered by the helper itself, as ever, and so is everything outside a request
-    and a `with loading():` block. Each call gets a copy of its own, as from a query of its own.
+    What was not announced is answered by the helper itself, as ever, and so is what the batch has nothing of,
+    and everything outside a request and a `with loading():` block. Each call gets a copy of its own, as from a
+    query of its own.
     The helper gets `prefetch(ids or rows, column=None, **others)` and `clear(id, **others)`.
 
     Args:
@@ -73,6 +74,8 @@ class _Announced:
         if lazy is None:
             return self._helper(*args, **kwargs)
         value = lazy.get()
+        if value is None:
+            return self._helper(*args, **kwargs)  # it may raise, or have a default, for what is not there
         try:
             return copied(value)
         except (TypeError, copy.Error):

@@ -98,13 +98,14 @@ class QueryStore:
     def origin(self, conn: Any) -> Hashable:
         """Return what connections must have in common to share answers.
 
-        Leases of one database, user and options do: a helper gets another lease than the one before it, and
-        each begins as the pool hands it out. Once the request has changed a session, each is for itself, as
-        connections without a pool are from the start.
+        Leases of one pool do where `close()` gives back: a helper gets another lease than the one before it,
+        and each begins as the pool hands it out. Once the request has changed a session, each is for itself,
+        as all other connections are from the start.
         """
-        if self._sessions_differ or getattr(conn, "_record", None) is None:
+        give_back = getattr(getattr(conn, "_record", None), "give_back", None)  # a method of its pool
+        if self._sessions_differ or give_back is None:
             return weakref.ref(conn), lease_of(conn)
-        return str(conn.dsn)
+        return str(conn.dsn), give_back
 
     def may_answer(self, cursor: Any) -> bool:
         """Tell whether a SELECT of this cursor may be answered from here, or kept."""
