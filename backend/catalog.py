@@ -25,13 +25,13 @@ SHOWN = 8  # choices in a message; all of them are in SchemaError.choices
 _READ = """
     WITH named AS MATERIALIZED (
         SELECT c.oid, CASE WHEN n.oid = pg_my_temp_schema() THEN 'pg_temp' ELSE n.nspname END AS nspname,
-               c.relname, c.relkind
+               c.relname, c.relkind, c.relpages
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relname = ANY(%(names)s::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
     )
     SELECT row_to_json(document)::text FROM (SELECT
       ARRAY(SELECT r FROM (
-        SELECT t.oid::bigint AS id, t.nspname AS schema, t.relname AS name, t.relkind AS kind,
+        SELECT t.oid::bigint AS id, t.nspname AS schema, t.relname AS name, t.relkind AS kind, t.relpages AS pages,
                pg_table_is_visible(t.oid) AS visible, t.oid::regclass::text AS label,
                ARRAY(SELECT r FROM (
                  SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS not_null
@@ -112,6 +112,7 @@ class Table:
 
     Attributes:
         kind: as in pg_class.relkind.
+        pages: its size when it was last analyzed or vacuumed; 0 when it never was, or was empty.
         label: the name as SQL writes it, with quotes and schema where they are needed.
     """
 
@@ -119,6 +120,7 @@ class Table:
     schema: str
     name: str
     kind: str
+    pages: int
     visible: bool
     label: str
     columns: dict[str, Column]

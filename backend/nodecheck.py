@@ -150,7 +150,15 @@ def _problems(planned: _Planned, catalog: Catalog) -> list[Problem]:
     if planned.refused is not None:
         return [planned.refused]
     missing = [_missing_index(planned.node, item, catalog) for item in unserved(planned.plan, catalog)]
-    return missing or _costly(planned)  # a missing index is what makes it costly
+    if missing or not _is_measured(planned, catalog):
+        return missing  # a missing index is what makes it costly
+    return _costly(planned)
+
+
+def _is_measured(planned: _Planned, catalog: Catalog) -> bool:
+    """Tell whether the cost is more than a guess: of a table without figures the planner assumes ten pages."""
+    tables = [table for name in planned.tables for table in catalog.matches(name)]
+    return all(table.pages > 0 for table in tables if table.kind in "rm")
 
 
 def _ask(conn: Any, sql: str) -> Any:

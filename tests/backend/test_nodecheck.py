@@ -13,6 +13,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 from psycopg2.extensions import make_dsn
+from psycopg2.sql import SQL
 
 from backend import NodeError, Problem, check, describe, many, many_from, one, one_from
 from backend.nested import Node
@@ -275,6 +276,14 @@ def test_a_cost_beyond_the_jit_threshold_is_named(conn: Any) -> None:
     assert check(conn, node) == []
 
 
+def test_a_cost_is_not_guessed_for_tables_without_rows(conn: Any) -> None:
+    cursor = conn.cursor()
+    cursor.execute("CREATE TABLE t (id int PRIMARY KEY); SET LOCAL jit = on; SET LOCAL jit_above_cost = 1")
+    assert check(conn, many("SELECT t.id FROM t")) == []
+    cursor.execute("INSERT INTO t SELECT generate_series(1, 1000); ANALYZE t")
+    assert [problem.kind for problem in check(conn, many("SELECT t.id FROM t"))] == ["cost"]
+
+
 def test_describe_says_what_where_and_the_fix_once(conn: Any) -> None:
     assert describe([]) == "no problems"
     one_node, other = Problem("index", "<many A>", "m", "F"), Problem("index", "<many B>", "n", "F")
@@ -374,3 +383,24 @@ def test_the_examples_of_the_page_run(shops: dict[str, str]) -> None:
         found = names["CUSTOMER"].fetch(conn, id=7)
         assert list(found["appointments"][0]) == ["id", "starts_at", "status", "vehicle", "services"]
         assert list(found["appointments"][0]["services"][0]) == ["name", "price"]
+
+
+def test_a_tree_of_the_shop_is_the_same_document_as_the_sql_by_hand(shops: dict[str, str]) -> None:
+    price, amount = SQL("appointment_services.price::text"), SQL("amount::text")
+    tree = one_from(
+        "customers", "id name email phone created_at",
+        appointments=many_from(
+            "appointments", "id vehicle_id starts_at status notes", order="-starts_at -id",
+            services=many_from(
+                "services", {"service_id": "id", "name": "name", "price": price}, through="appointment_services"
+            ),
+            payments=many_from(
+                "payments", {"id": "id", "amount": amount, "method": "method", "paid_on": "paid_on"}
+            ),
+            messages=many_from("messages", "id sender body sent_at"),
+        ),
+    )  # fmt: skip
+    with closing(psycopg2.connect(shops["check_full"])) as conn:
+        for customer in (1, 7, 51, 500):
+            assert tree.json(conn, id=customer) == queries.CUSTOMER_WITH_APPOINTMENTS.json(conn, id=customer)
+        assert check(conn, tree) == []
