@@ -221,9 +221,9 @@ NAMES = st.text(LETTERS, min_size=1, max_size=63).filter(lambda name: len(name.e
 @given(table=NAMES, columns=st.lists(NAMES, min_size=1, max_size=3, unique=True))
 def test_any_name_that_the_server_takes_is_read_back(conn: Any, table: str, columns: list[str]) -> None:
     cursor = conn.cursor()
-    cursor.execute("SAVEPOINT before")
+    cursor.execute("SAVEPOINT before; CREATE SCHEMA hostile; SET LOCAL search_path = hostile")
     made = ", ".join(f"{quoted(name)} int" for name in columns)
     cursor.execute(f"CREATE TABLE {quoted(table)} ({made}, PRIMARY KEY ({', '.join(map(quoted, columns))}))")
-    found = read_catalog(conn, [table]).table(table)
+    found = read_catalog(conn, [("hostile", table)]).table(("hostile", table))
     assert (found.name, list(found.columns), found.primary_key) == (table, columns, tuple(columns))
     cursor.execute("ROLLBACK TO before")

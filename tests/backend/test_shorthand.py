@@ -397,7 +397,7 @@ def test_hostile_names_stay_names(
 ) -> None:
     """Tables, columns and labels with quotes, dots, braces, percent signs: the answer has just these names."""
     (parent, child), (key, refers, text), cursor = tables, columns, conn.cursor()
-    cursor.execute("SAVEPOINT before")
+    cursor.execute("SAVEPOINT before; CREATE SCHEMA hostile; SET LOCAL search_path = hostile")
     cursor.execute(f"CREATE TABLE {quoted(parent)} ({quoted(key)} int PRIMARY KEY)")
     cursor.execute(
         f"CREATE TABLE {quoted(child)} ({quoted(key)} int PRIMARY KEY, {quoted(text)} text, {quoted(refers)} int "
@@ -406,8 +406,8 @@ def test_hostile_names_stay_names(
     cursor.execute(f"INSERT INTO {quoted(parent)} VALUES (1), (2)")
     inserted = quoted(child).replace("%", "%%")
     cursor.execute(f"INSERT INTO {inserted} VALUES (3, %s, 2)", (value,))
-    kids = many_from(("garage", child), {label: text}, order=[key], via=refers)
-    tree = many_from(("garage", parent), [key], children={"kids_": kids}, order=[key])
+    kids = many_from(("hostile", child), {label: text}, order=[key], via=refers)
+    tree = many_from(("hostile", parent), [key], children={"kids_": kids}, order=[key])
     if key != "kids_":
         assert tree.fetch(conn) == [{key: 1, "kids_": []}, {key: 2, "kids_": [{label: value}]}]
     cursor.execute("ROLLBACK TO before")
