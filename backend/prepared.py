@@ -23,6 +23,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import BYTES, TRANSACTION_STATUS_IDLE, UNICODE
 
+from .cached_cursor import at_work
 from .literal_types import literal_type
 from .plans import MADE_ALREADY, Form, Plans
 from .sqltext import scan
@@ -64,6 +65,8 @@ class Statement:
         record = getattr(conn, "_record", None)
         plans: Plans | None = record.plans if record is not None else None
         if plans is None or plans.is_off or conn.get_transaction_status() != TRANSACTION_STATUS_IDLE:
+            return first_row(conn, self.sql, parameters)
+        if at_work.get() is not None:  # the request's query cache knows the statement itself, not the plan's name
             return first_row(conn, self.sql, parameters)
         types = self._types(parameters)
         form = self._form(types) if types is not None else None

@@ -23,9 +23,9 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 # A new edge is a decision: make it here as well.
 MAY_IMPORT = {
     "__init__": {
-        "batch", "batch_write", "batched", "loader", "query_cache", "returned",
-        "database_helper", "database_pool", "errors", "extension", "nested", "nested_pages",
-        "nodecheck", "numbered_pages", "page_routes", "pagination", "pool_options", "row_formats", "shorthand",
+        "batch", "batch_write", "batched", "database_helper", "database_pool", "errors", "extension", "formats",
+        "formatted", "http", "loader", "nested", "nested_pages", "nodecheck", "numbered_pages", "page_routes",
+        "pagination", "pool_options", "query_cache", "returned", "row_formats", "shorthand", "stored",
         "stream_source", "streaming",
     },
     "app_loader": {"errors", "importing"},
@@ -73,7 +73,8 @@ MAY_IMPORT = {
     "nested_pages": {"cursors", "errors", "nested", "page_statement", "sqltext"},
     "nodecheck": {"catalog", "errors", "planwalk"},
     "numbered_pages": {
-        "cursors", "errors", "nested", "nested_pages", "page_limits", "page_order", "page_statement", "sqltext",
+        "cursors", "errors", "nested", "nested_pages", "page_limits", "page_order", "page_statement", "prepared",
+        "sqltext",
     },
     "opener": {"connection", "liveness", "plans", "pool_options", "record", "reset", "watched"},
     "outage": set(),
@@ -82,13 +83,14 @@ MAY_IMPORT = {
     "page_routes": {"cursors", "database_helper", "errors", "http", "numbered_pages", "pagination"},
     "page_statement": {"errors", "keyset", "nested", "page_order", "prepared", "sqltext"},
     "pagination": {
-        "cursors", "errors", "nested", "nested_pages", "page_limits", "page_order", "page_statement", "sqltext",
+        "cursors", "errors", "nested", "nested_pages", "page_limits", "page_order", "page_statement", "prepared",
+        "sqltext",
     },
     "plans": set(),
     "planwalk": {"catalog", "conditions"},
     "pool_classes": {"database_pool", "errors", "pool_options"},
     "pool_options": {"errors", "reset", "statements"},
-    "prepared": {"literal_types", "plans", "sqltext"},
+    "prepared": {"cached_cursor", "literal_types", "plans", "sqltext"},
     "query_cache": {"cached_cursor", "connection", "errors", "query_store"},
     "query_store": {"statements"},
     "read_only": {"sqlmask"},
