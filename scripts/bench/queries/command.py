@@ -32,10 +32,11 @@ from .shop import MOST_CHILDREN, SETTINGS, Shop
 from .table import render_table
 
 SUMMARY = "one query beside a loop of queries, batches, joins, ORMs and other drivers"
+SERVING = ("gunicorn", "pgbouncer", "flask", "psycopg2")
 KEYS = tuple(method.key for method in METHODS)
 EXAMPLES = f"""\
-methods: {", ".join(KEYS[:7])},
-  {", ".join(KEYS[7:])}
+methods: {", ".join(KEYS[:8])},
+  {", ".join(KEYS[8:])}
 
 examples:
   scripts/harden bench queries --quick                      all of it, shortened: a minute and a half
@@ -136,7 +137,7 @@ def _measure(plan: Plan, methods: Sequence[Method], progress: Progress) -> Resul
         command=f"scripts/harden {shlex.join(sys.argv[1:])}",
         machine={name: value for name, value in machine.items() if name not in NOT_HERE},
         versions={
-            **{name: str(machine[name]) for name in NOT_HERE if machine.get(name)},
+            **{name: str(machine[name]) for name in SERVING if machine.get(name)},
             **(profiles.versions if profiles else {}),
         },
         plan=plan,

@@ -1,8 +1,8 @@
 """The ways to a profile that are compared, each from a DSN to a function that gives the bytes of an HTTP body.
 
-All of them keep one connection in autocommit, so that what is compared is the asking: BEGIN and COMMIT would be
-two more round trips for each, and connecting costs more than any of them. What is parsed in Python is written by
-Flask's own JSON.
+All but the legacy twin's keep one connection in autocommit, so that what is compared is the asking: BEGIN and
+COMMIT would be two more round trips for each, and connecting costs more than most of them. What is parsed in
+Python is written by Flask's own JSON.
 """
 
 from __future__ import annotations
@@ -100,6 +100,26 @@ def _stitched(make: Callable[[stitching.Ask, int], stitching.Row]) -> Callable[[
         return Handle(lambda customer_id: _dumps(make(ask, customer_id)), conn.close)
 
     return open_method
+
+
+def _twin(route: Route) -> Handle:
+    """Open the way of the legacy twin: a connection per call, and what it asks in a transaction."""
+    connect, kind = import_module("psycopg2").connect, import_module("psycopg2.extras").RealDictCursor
+
+    def profile(customer_id: int) -> bytes:
+        conn = connect(route.dsn, cursor_factory=kind)
+        try:
+            cursor = conn.cursor()
+
+            def ask(statement: str, values: Any) -> list[stitching.Row]:
+                cursor.execute(statement, values)
+                return list(cursor.fetchall())
+
+            return _dumps(stitching.row_by_row(ask, customer_id))
+        finally:
+            conn.close()
+
+    return Handle(profile, lambda: None)
 
 
 def _by_hand(statement: str) -> Callable[[Route], Handle]:
@@ -219,6 +239,7 @@ METHODS = (
     Method("ours", "ours", _ours),
     Method("ours-kept", "ours, leased, kept plan", _ours_leased),
     Method("ours-function", "ours, SQL function", _ours_function),
+    Method("twin", "N+1, connect per call", _twin),
     Method("n-plus-1", "N+1", _stitched(stitching.row_by_row)),
     Method("batched", "batched ANY, stitched", _stitched(stitching.level_by_level)),
     Method("join", "JOIN, grouped", _stitched(stitching.grouped)),

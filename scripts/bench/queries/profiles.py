@@ -23,6 +23,7 @@ from .shop import DATABASE, ROLE, Shop
 
 WORKER = "scripts.bench.queries.worker"
 WARM_UPS = 12  # both drivers and PostgreSQL keep a plan after five calls
+WARM = 3  # children of the customer for it: some, so that all statements are sent, and few
 TUNINGS = 3
 LONGEST = 900.0  # seconds for one job; 2,000 children by 6,001 statements take a while on a slow machine
 
@@ -113,7 +114,7 @@ class Measurement:
     def _compare(self, customers: Mapping[int, int]) -> None:
         with DelayProxy(self._shop.cluster.port, 0.0) as proxy:
             self._open(self._shop.dsn_by(port=proxy.port), shared=False)
-            self._worker.ask("warm", LONGEST, customer_id=min(customers.values()), times=2)
+            self._warm(2)
             for done, (number, customer_id) in enumerate(customers.items()):
                 self._progress.bar(done, len(customers), f"comparing the answers of {number} children")
                 for key in self._keys:
@@ -152,7 +153,8 @@ class Measurement:
                 if dsn is None:
                     self.found.left_out[way_label(way)] = "PgBouncer is not installed"
                     continue
-                self._reach(way, dsn, customers)
+                self._open(dsn, shared=way == "pgbouncer")
+                self.found.plans[way] = self._warm(WARM_UPS)
                 for number in numbers:
                     done = cells.index((way, number))
                     self._progress.bar(done, len(cells), f"{number} children, {way_label(way)}")
@@ -172,11 +174,11 @@ class Measurement:
         bouncer = self._stack.pgbouncer(self._shop.cluster, [DATABASE], [ROLE])
         return self._shop.dsn_by(port=bouncer.port) if bouncer else None
 
-    def _reach(self, way: str, dsn: str, customers: Mapping[int, int]) -> None:
-        self._open(dsn, shared=way == "pgbouncer")
-        customer_id = customers[min(customers)]
-        warm = self._worker.ask("warm", LONGEST, customer_id=customer_id, times=WARM_UPS)
-        self.found.plans[way] = warm["plans"]
+    def _warm(self, times: int) -> dict[str, int]:
+        """Have every method ask some times; returns the plans that its connection keeps then."""
+        answer = self._worker.ask("warm", LONGEST, customer_id=self._shop.customer(WARM), times=times)
+        plans: dict[str, int] = answer["plans"]
+        return plans
 
     def _tune(self, proxy: DelayProxy, dsn: str, milliseconds: float) -> float:
         """Have the proxy hold bytes for less by what it takes itself; returns the milliseconds it adds then."""

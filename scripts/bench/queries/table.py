@@ -125,7 +125,7 @@ def _asked(result: Result) -> Table:
         at = found.get(usual)
         cells += [counted(at.round_trips), measured(at.received_kib)] if at else ["-", "-"]
         lines.append(Line(method.label, method.is_ours, tuple(cells)))
-    head = (*(f"N = {number:,}" for number in numbers), f"trips at {usual}", f"KiB at {usual}")
+    head = (*(f"N = {number:,}" for number in numbers), f"trips at {usual:,}", f"KiB at {usual:,}")
     return Table("statements per profile", "method", head, tuple(lines))
 
 

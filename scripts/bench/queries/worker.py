@@ -27,7 +27,10 @@ from .compare import difference
 from .methods import BY_KEY, Handle, Route
 
 REFERENCE = "ours"
-PACKAGES = ("psycopg2-binary", "psycopg2", "psycopg", "sqlalchemy", "flask")
+PACKAGES = (  # each with its distribution's name
+    ("psycopg2", "psycopg2"), ("psycopg2", "psycopg2-binary"), ("psycopg", "psycopg"),
+    ("sqlalchemy", "sqlalchemy"), ("flask", "flask"),
+)  # fmt: skip
 PINGS = 100
 Answer = Mapping[str, Any]
 
@@ -54,7 +57,7 @@ class Bench:
         }
 
     def _hello(self) -> Answer:
-        return {"versions": _versions(PACKAGES)}
+        return {"versions": _versions()}
 
     def _function(self) -> Answer:
         with psycopg2.connect(self._dsn) as conn, conn.cursor() as cursor:
@@ -124,13 +127,11 @@ def _timed(call: Callable[[Any], object], argument: Any) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def _versions(names: Sequence[str]) -> dict[str, str]:
+def _versions() -> dict[str, str]:
     found = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    for name, distribution in PACKAGES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(distribution)
     return found
 
 

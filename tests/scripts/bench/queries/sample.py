@@ -16,7 +16,8 @@ from scripts.bench.spread import Spread, spread
 
 PLAN = Plan(children=(0, 20), over=("socket", "0.5ms"), exports=(400_000,))
 MS = {
-    "ours": 2.0, "ours-kept": 1.5, "ours-function": 1.5, "n-plus-1": 20.0, "batched": 5.0, "join": 7.0,
+    "ours": 2.0, "ours-kept": 1.5, "ours-function": 1.5, "twin": 30.0, "n-plus-1": 20.0, "batched": 5.0,
+    "join": 7.0,
     "correlated": 2.5, "lateral": 2.6, "cte": 3.0, "selectinload": 14.0, "joinedload": 16.0,
     "psycopg3-n-plus-1": 12.0, "psycopg3": 1.9,
 }  # fmt: skip

@@ -30,7 +30,7 @@ def test_page_shows_each_method(label: str) -> None:
 
 def test_every_plot_is_well_formed_and_described() -> None:
     drawings = re.findall(r"<svg viewBox=\"0 0 340.*?</svg>", PAGE, re.DOTALL)
-    assert len(drawings) == 2 + 10 + 2 + 1 + 3
+    assert len(drawings) == 2 + 11 + 2 + 1 + 3
     for drawing in drawings:
         assert ElementTree.fromstring(drawing).findtext("desc")
 
