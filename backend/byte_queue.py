@@ -53,7 +53,7 @@ class ByteQueue:
             if self._is_abandoned:
                 raise Abandoned
             if not is_free:
-                raise Stalled(f"the client took nothing for {self._stall_timeout:.0f} s")
+                raise Stalled(f"the client took nothing for {self._stall_timeout:g} s")
             self._chunks.append(chunk)
             self._changed.notify_all()
 

@@ -64,14 +64,16 @@ class CopySource:
             raise StopIteration
         return piece
 
-    def close(self) -> None:
-        """Stop reading: the statement is cancelled and the connection goes back before this returns."""
+    def stop(self) -> None:
+        """Stop reading: the statement is cancelled, and the thread gives the connection back."""
         self._queue.abandon()
         with self._cancelling:
             if self._running is not None:
                 _cancel(self._running)
-        if self._thread is not threading.current_thread():  # there only if the collector closes it
-            self._thread.join(LONGEST_GOODBYE)
+
+    def join(self) -> None:
+        """Wait until the connection is back. Not for the collector, which may run inside the pool's lock."""
+        self._thread.join(LONGEST_GOODBYE)
 
     def write(self, row: bytes) -> None:
         """Take one row from COPY; what is raised here ends it."""

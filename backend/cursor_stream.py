@@ -44,7 +44,7 @@ class CursorSource:
         try:
             self._open()
         except BaseException:
-            self.close()
+            self.stop()
             raise
 
     def _open(self) -> None:
@@ -71,10 +71,10 @@ class CursorSource:
         try:
             rows = self._fetched()
         except BaseException:
-            self.close()
+            self.stop()
             raise
         if not rows:
-            self.close()
+            self.stop()
             raise StopIteration
         piece = self._rows.form.lines(rows)
         self._count = max(1, min(MOST_ROWS, self._count * 8, PIECE * len(rows) // max(1, len(piece))))
@@ -90,7 +90,7 @@ class CursorSource:
     def _in_utf8(self, piece: bytes) -> bytes:
         return piece if self._recode is None else piece.decode(self._recode).encode()
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Give the connection back."""
         conn, self._conn = self._conn, None
         if conn is None:
@@ -99,3 +99,6 @@ class CursorSource:
         with suppress(psycopg2.Error):  # it is lost, and its pool has closed it
             self._lease.__exit__(None, None, None)
         self._ticket.give_back()
+
+    def join(self) -> None:
+        """Nothing is left to wait for."""

@@ -54,12 +54,12 @@ class RowStream:
         self._is_over = False
         source = _source(pool, rows)
         # The collector closes what an app forgets, and the interpreter's end what is still open then.
-        self._end = weakref.finalize(self, _close, source, self._pid)
+        self._end = weakref.finalize(self, _stop, source, self._pid)
         self._source: Any = source
         try:
             self._first = self._lead()
         except BaseException:
-            self._end()
+            self._finish()
             raise
 
     def __iter__(self) -> RowStream:
@@ -79,8 +79,8 @@ class RowStream:
         """Stop: the connection is back in its pool when this returns."""
         if self._end.alive and not self._is_over and self._pid == os.getpid():
             log.info("stream %s: the client went away, %s", self._label, self._figures())
-        self._is_over, self._first = True, b""
-        self._end()
+        self._first = b""
+        self._finish()
 
     def _lead(self) -> bytes:
         """Return the first bytes: the header and the first rows, or all there is."""
@@ -107,18 +107,23 @@ class RowStream:
         try:
             return self._form.render(next(self._source))
         except StopIteration:
-            self._is_over = True
-            self._end()
+            self._finish()
             return self._form.finish()
 
     def _cut(self, error: Exception) -> bytes:
-        self._error, self._is_over = error, True
-        self._end()
+        self._error = error
+        self._finish()
         if not isinstance(error, Stalled):  # whoever noticed that has said it then
             log.warning("stream %s was cut off: %s, %s", self._label, _reason(error), self._figures())
         if not self._form.torn:
             return next(self)
         return self._form.torn
+
+    def _finish(self) -> None:
+        self._is_over = True
+        self._end()
+        if self._pid == os.getpid():
+            self._source.join()
 
     def _figures(self) -> str:
         return f"after {self._sent} bytes and {time.monotonic() - self._begun:.1f} s"
@@ -159,9 +164,9 @@ def _patience(pool: Any) -> float | None:
     return 0.0 if is_mine else None
 
 
-def _close(source: Source, pid: int) -> None:
+def _stop(source: Source, pid: int) -> None:
     if pid == os.getpid():  # else a child of a fork, which has neither the thread nor the connection
-        source.close()
+        source.stop()
 
 
 def _reason(error: BaseException) -> str:

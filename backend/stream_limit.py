@@ -57,7 +57,10 @@ class StreamLimit:
         with self._lock:
             count = self._open.get(pool, 0)
             if count >= allowed:
-                raise StreamBusy(f"{count} streams are open and {allowed} are allowed at a time; try again later")
+                raise StreamBusy(
+                    f"{count} streams are open and {allowed} are allowed at a time; try later, or raise "
+                    "StreamOptions.most"
+                )
             self._open[pool] = count + 1
         return Ticket(self, pool)
 

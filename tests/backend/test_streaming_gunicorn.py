@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import http.client
+import io
 import json
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -45,6 +49,13 @@ def start(request: pytest.FixtureRequest, cluster: Any, database: str) -> Iterat
 @pytest.fixture(params=["gthread", pytest.param("gevent", marks=GEVENT)])
 def web(request: pytest.FixtureRequest, start: Callable[[str], Web]) -> Web:
     return start(request.param)
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "csv": lambda text: list(csv.reader(io.StringIO(text), strict=True)),
+    "ndjson": lambda text: [json.loads(line) for line in text.splitlines()],
+    "json": json.loads,
+}
 
 
 def get(web: Web, path: str) -> tuple[int, dict[str, str], bytes]:
@@ -133,15 +144,21 @@ def test_an_error_in_the_middle_is_no_complete_answer(web: Web, kind: str, via: 
     assert "was cut off: division by zero, after" in log
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_calls_it_a_partial_file(web: Web) -> None:
+    done = subprocess.run(["curl", "-sS", f"{web.url}/fails.csv"], capture_output=True, timeout=60)
+    assert done.returncode == 18, done.stderr
+
+
 def test_for_http_1_0_which_has_no_chunks_the_text_itself_is_broken(start: Callable[[str], Web]) -> None:
     """As nginx asks by default."""
     web = start("gthread")
-    for kind in ("ndjson", "json"):
+    for kind in ("csv", "ndjson", "json"):
         with socket.create_connection((web.host, web.port), 30) as client:
             client.sendall(f"GET /fails.{kind} HTTP/1.0\r\n\r\n".encode())
             body = b"".join(iter(lambda: client.recv(65536), b"")).partition(b"\r\n\r\n")[2]
-        with pytest.raises(json.JSONDecodeError):
-            json.loads(body if kind == "json" else body.splitlines()[-1])
+        with pytest.raises((json.JSONDecodeError, csv.Error)):
+            READERS[kind](body.decode())
 
 
 def test_more_streams_than_allowed_are_a_503_that_says_when_to_come_back(web: Web) -> None:
