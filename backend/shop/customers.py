@@ -18,7 +18,7 @@ routes = Blueprint("customers", __name__)
 def show_profile(customer_id: int) -> Response:
     """Show a customer; with `include=appointmentDetails`, everything that ever happened at the shop."""
     nested = request.args.get("include") == "appointmentDetails"
-    query = queries.CUSTOMER_WITH_APPOINTMENTS if nested else queries.CUSTOMER
+    query = queries.PROFILE if nested else queries.CUSTOMER
     with get_db_connection(autocommit=True) as conn:
         body = query.json(conn, id=customer_id)
     return answer(body)

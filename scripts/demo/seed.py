@@ -22,7 +22,8 @@ COHORT = 50  # customers 1 to 50 have exactly `appointments` appointments each
 HEAVY = 51  # the customer with 2000 appointments that every size has
 
 HERE = Path(__file__).resolve().parent
-SCHEMA = HERE.parents[1] / "backend" / "shop" / "schema.sql"
+SHOP = HERE.parents[1] / "backend" / "shop"
+MIGRATIONS = (SHOP / "schema.sql", SHOP / "functions.sql")
 STEP = re.compile(r"^-- step: (\w+)$", re.MULTILINE)
 DICE = """
     CREATE FUNCTION pg_temp.dice(number bigint, salt int, sides int) RETURNS int LANGUAGE sql IMMUTABLE
@@ -55,13 +56,14 @@ TABLES = tuple(field.name for field in fields(Counts))
 
 
 def create_schema(dsn: str) -> None:
-    """Create the tables and indexes of the shop in a database that has none of them.
+    """Create the tables, indexes and functions of the shop in a database that has none of them.
 
     Raises:
         psycopg2.errors.DuplicateTable: it has; nothing is changed.
     """
     with _transaction(dsn) as cursor:
-        cursor.execute(SCHEMA.read_text(encoding="utf-8"))
+        for migration in MIGRATIONS:
+            cursor.execute(migration.read_text(encoding="utf-8"))
 
 
 def seed(
