@@ -1,4 +1,8 @@
-"""Runs the test suite with everything it needs, and checks that it leaves no process behind."""
+"""Runs the test suite with everything it needs, and checks that it leaves no process behind.
+
+All of it is two runs: what does not mind a neighbour, in two processes with servers of their own each; then what
+measures time or looks at the whole machine (the marker `alone`, given by folder in tests/conftest.py).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,9 @@ def main(arguments: list[str]) -> int:
     except CommandError as error:
         print(f"harden: error: {error.line()}", file=sys.stderr)
         return 2
-    code = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+    runs = [arguments] if arguments else [["-m", "not alone", "-n", "2", "--dist", "loadfile"], ["-m", "alone"]]
+    codes = [subprocess.run([sys.executable, "-m", "pytest", *each], cwd=ROOT).returncode for each in runs]
+    code = next(filter(None, codes), 0)
     time.sleep(0.2)
     left = _orphans()
     if left:

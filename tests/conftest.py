@@ -28,6 +28,20 @@ ROLE = "app"
 HANG_AFTER = 400  # seconds; then every thread's stack is printed and the run ends
 
 
+ALONE = (
+    "backend/faults", "backend/gunicorn", "backend/test_gunicorn.py", "backend/test_streaming_gunicorn.py",
+    "scripts/bench", "scripts/demo", "scripts/load", "scripts/stack", "scripts/test_launcher.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what measures time or looks at the whole machine; see scripts/run_tests.py."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        if path.startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(autouse=True)
 def _no_test_hangs() -> Iterator[None]:
     faulthandler.dump_traceback_later(HANG_AFTER, exit=True)
