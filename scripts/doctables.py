@@ -68,9 +68,25 @@ def commands_table() -> str:
     for verb, (module, summary) in VERBS.items():
         parser = argparse.ArgumentParser(add_help=False)
         importlib.import_module(module).add_arguments(parser)
-        options = [f"`{action.option_strings[-1]}`" for action in parser._actions if action.option_strings]
-        rows.append(f"| `scripts/harden {verb}` | {summary} | {', '.join(options)} |")
+        parts = parts_of(parser)
+        for name, part in parts.items():
+            rows.append(f"| `scripts/harden {verb} {name}` | {part.description} | {_options(part)} |")
+        if not parts:
+            rows.append(f"| `scripts/harden {verb}` | {summary} | {_options(parser)} |")
     return "\n".join(rows)
+
+
+def parts_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of a verb's second word, by that word; empty when it has none."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def _options(parser: argparse.ArgumentParser) -> str:
+    names = [action.option_strings[-1] for action in parser._actions if action.option_strings]
+    return ", ".join(f"`{name}`" for name in names if name != "--help")
 
 
 def options_table() -> str:

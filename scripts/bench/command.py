@@ -8,11 +8,18 @@ from .pool import command as pool
 from .queries import command as queries
 
 BENCHMARKS = {"pool": pool, "queries": queries}
+EXAMPLES = """\
+examples:
+  scripts/harden bench pool --quick          a minute
+  scripts/harden bench queries --quick       a minute and a half
+  scripts/harden bench queries --html out.html
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare each benchmark and its arguments."""
-    kinds = parser.add_subparsers(dest="what", required=True)
+    parser.epilog = EXAMPLES
+    kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     for name, benchmark in BENCHMARKS.items():
         shape = argparse.RawDescriptionHelpFormatter
         own = kinds.add_parser(

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import pytest
 
-from scripts import cli, progress
+from scripts import cli, doctables, progress
 from scripts.errors import CommandError
 from scripts.progress import Progress
 
@@ -56,25 +56,41 @@ def _help(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", cli.VERBS)
-def test_help_of_each_verb_fits_a_screen_and_ends_with_examples(name: str) -> None:
-    text = _help(name)
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = cli.Parser(prog=name)
+    importlib.import_module(cli.VERBS[name][0]).add_arguments(parser)
+    return parser
+
+
+COMMANDS = [
+    (verb, *word)
+    for verb in cli.VERBS
+    for word in [(), *((name,) for name in doctables.parts_of(_parser(verb)))]
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_of_each_verb_fits_a_screen_and_ends_with_examples(command: tuple[str, ...]) -> None:
+    name = " ".join(command)
+    text = _help(*command)
     lines = text.rstrip("\n").split("\n")
-    assert 24 <= len(lines) <= 40
+    assert (11 if f"{name} [-h] WHAT" in text else 24) <= len(lines) <= 40
     last = text.rstrip("\n").split("\n\n")[-1].split("\n")
     assert last[0] == "examples:"
     assert len(last) >= 3
     assert all(line.startswith(f"  scripts/harden {name}") for line in last[1:])
 
 
-@pytest.mark.parametrize("name", cli.VERBS)
-def test_every_example_parses(name: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_example_parses(command: tuple[str, ...]) -> None:
     """And so names options that there are."""
-    parser = cli.Parser(prog=name)
-    importlib.import_module(cli.VERBS[name][0]).add_arguments(parser)
-    for line in str(parser.epilog).splitlines()[1:]:
-        command = re.split(r"\s{2,}", line.strip())[0]
-        parser.parse_args(shlex.split(command)[2:])
+    parser = _parser(command[0])
+    described = doctables.parts_of(parser)[command[1]] if len(command) > 1 else parser
+    examples = str(described.epilog).partition("examples:\n")[2].splitlines()
+    assert examples
+    for line in examples:
+        example = re.split(r"\s{2,}", line.strip())[0]
+        parser.parse_args(shlex.split(example)[2:])
 
 
 def test_help_names_every_verb_with_its_summary_and_ends_with_examples() -> None:
