@@ -187,13 +187,7 @@ def function_ddl() -> str:
 
 
 def _stored() -> Any:
-    global _function
-    if _function is None:
-        _function = import_module("backend.stored").stored(_node(), "bench_customer_profile", id="bigint")
-    return _function
-
-
-_function: Any = None
+    return import_module("backend.shop.queries").PROFILE
 
 
 def _sqlalchemy(way: str) -> Callable[[Route], Handle]:

@@ -28,10 +28,12 @@ from .methods import function_ddl
 from .pgbench import PgBench, find_pgbench
 from .plan import Plan
 from .shop import DATABASE, ROLE, Shop
+from .worker import drawn
 
 THREADS = 4  # of a worker, as the demo has them
 NO_RESTARTS = ("--max-requests", "0")  # workers that are replaced take time from whoever is measured just then
-PROFILE = "/api/admin/customers/{}?include=appointmentDetails"
+SHOP = "/api/admin/customers/{}?include=appointmentDetails"  # its own route, which calls the function
+STATEMENT = "/bench/statement/{}"
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,11 @@ class Served:
 
 SERVED = (
     Served("empty", "empty Flask route", "bare", "/empty"),
-    Served("direct", "ours, planned each time", "direct", PROFILE),
-    Served("kept", "ours, kept plan", "kept", PROFILE),
-    Served("function", "ours, SQL function", "direct", "/bench/function/{}"),
-    Served("bouncer", "ours, PgBouncer", "bouncer", PROFILE),
-    Served("bouncer-function", "ours, PgBouncer, function", "bouncer", "/bench/function/{}"),
+    Served("direct", "ours, planned each time", "direct", STATEMENT),
+    Served("kept", "ours, kept plan", "kept", STATEMENT),
+    Served("function", "ours, SQL function", "kept", SHOP),
+    Served("bouncer", "ours, PgBouncer", "bouncer", STATEMENT),
+    Served("bouncer-function", "ours, PgBouncer, function", "bouncer", SHOP),
     Served("parsed", "parsed and written again", "direct", "/bench/parsed/{}"),
 )
 PGBENCH = "pgbench"
@@ -176,8 +178,7 @@ class Requesting:
         keys = list(steps)
         labels = {served.key: served.label for served in SERVED}
         for number in range(self._plan.http_rounds):
-            start = number % len(keys)
-            for done, key in enumerate((*keys[start:], *keys[:start])):
+            for done, key in enumerate(drawn(keys, number)):
                 text = f"requests: {labels.get(key, key)}"
                 self._progress.bar(number + done / len(keys), self._plan.http_rounds, text)
                 rates[key].append(steps[key]())

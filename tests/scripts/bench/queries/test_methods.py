@@ -21,9 +21,9 @@ MODULES = {"sqlalchemy": "sqlalchemy", "psycopg[binary]": "psycopg"}
 
 
 @pytest.fixture(scope="module")
-def shop(stack: Stack) -> Iterator[Shop]:
+def shop() -> Iterator[Shop]:
     """The small shop on a cluster of its own."""
-    with closing(Shop(stack.postgres(SETTINGS), "small")) as running:
+    with Stack() as stack, closing(Shop(stack.postgres(SETTINGS), "small")) as running:
         yield running
 
 
