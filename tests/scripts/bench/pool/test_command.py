@@ -83,7 +83,7 @@ def test_no_password_is_written(bench: tuple[dict[str, Any], str, str]) -> None:
         (["pool", "--threads", "1,many"], "'many' is no number of threads (1 to 256)"),
         (["pool", "--json", "/nowhere/out.json"], "the folder of /nowhere/out.json does not exist"),
         (["pools"], "invalid choice"),
-        ([], "required: what"),
+        ([], "required: WHAT"),
     ],
 )
 def test_bad_arguments_are_one_line_and_code_2(
