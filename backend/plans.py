@@ -27,43 +27,62 @@ class Plans:
         most: how many statements.
     """
 
-    __slots__ = ("_kept", "_lost", "_most", "_seen")
+    __slots__ = ("_doubtful", "_kept", "_lost", "_most", "_oldest", "_seen")
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: dict[str, None] = {}
         self._seen: dict[str, None] = {}
+        self._doubtful: dict[str, None] = {}  # was to be made or dropped by a text that may have failed half-way
+        self._oldest: str | None = None
         self._lost = 0
 
     def text_for(self, form: Form) -> str | None:
-        """Return what to send for it; None the first time: a statement that is run once is not worth a plan."""
+        """Return what to send for it; None the first time: a statement that is run once is not worth a plan.
+
+        When the text is not `form.execute` and has succeeded, `keep` must be told.
+        """
         kept = self._kept
         if form.name in kept:
             del kept[form.name]
             kept[form.name] = None
             return form.execute
         if form.name not in self._seen:
-            self._seen[form.name] = None
-            if len(self._seen) > 2 * self._most:
-                del self._seen[next(iter(self._seen))]
+            self._note(self._seen, form.name)
             return None
+        self._note(self._doubtful, form.name)
         text = f"{form.prepare}; {form.execute}"
-        if len(kept) >= self._most:
-            oldest = next(iter(kept))
-            del kept[oldest]
-            text = f"DEALLOCATE {oldest}; {text}"
-        kept[form.name] = None
-        return text
+        self._oldest = next(iter(kept)) if len(kept) >= self._most else None
+        if self._oldest is None:
+            return text
+        del kept[self._oldest]
+        self._note(self._doubtful, self._oldest)
+        return f"DEALLOCATE {self._oldest}; {text}"
+
+    def keep(self, form: Form) -> None:
+        """Take note that what the last text was to make is there."""
+        self._kept[form.name] = None
+        self._doubtful.pop(form.name, None)
+        if self._oldest is not None:
+            self._doubtful.pop(self._oldest, None)
 
     def lose(self, form: Form, state: str) -> None:
         """Take note that the session did not have what it should, or had what it should not."""
         if state == MADE_ALREADY:
             self._kept[form.name] = None  # under this name it can be nothing else
+            if self._doubtful.pop(form.name, "") is None:
+                return
         else:
             self._kept.clear()
         self._lost += 1
         if self._lost >= MOST_LOST:
             self._most = 0
+
+    def _note(self, names: dict[str, None], name: str) -> None:
+        """Add a name; the oldest makes room."""
+        names[name] = None
+        if len(names) > 2 * self._most:
+            del names[next(iter(names))]
 
     @property
     def is_off(self) -> bool:

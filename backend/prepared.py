@@ -6,7 +6,7 @@ that fails as a prepared one is run again as it is, nothing lost, and not kept a
 
 * A parameter's type is the one that psycopg2's literal for the value would have: 7 is integer, 7.5 numeric, text
   `unknown`, that is whatever its place asks for. Each occurrence is a parameter of its own, as each would be a
-  literal of its own. Where a literal means something else than a parameter (ORDER BY 2), nothing is kept.
+  literal of its own. Where a literal means something else than a parameter, nothing is kept (keepable.py).
 * A statement's name is a digest of its text and types: two that differ never share one, whoever made it.
 * The least recently used one makes room. DISCARD and DEALLOCATE by the app are noticed by the error, once.
 
@@ -16,7 +16,6 @@ Must not import the pool. If this is wrong, a request gets the answer of another
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,15 +23,14 @@ import psycopg2
 from psycopg2.extensions import BYTES, TRANSACTION_STATUS_IDLE, UNICODE
 
 from .cached_cursor import at_work
+from .keepable import OCCURRENCE, Reading, read
 from .literal_types import literal_type
 from .plans import MADE_ALREADY, Form, Plans
-from .sqltext import scan
 
 JSON_OID = 114
 AS_BYTES = {JSON_OID: BYTES}  # the driver copies the text once, in C, and parses nothing
 AS_TEXT = {JSON_OID: UNICODE}
 MOST_FORMS = 16  # of one statement; each set of parameter types is one
-OCCURRENCE = re.compile(r"%\((\w+)\)s|%%")
 _LOST = ("26000", MADE_ALREADY)  # 26000: no such prepared statement
 # Whatever failed here would fail again, or must not be tried again: connection, resources, operator, lock.
 _FINAL = ("08", "25", "40", "53", "55", "57", "58", "XX")
@@ -48,7 +46,7 @@ class Statement:
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
-        self._names: tuple[str, ...] | None = None
+        self._reading: Reading | None = None
         self._forms: dict[tuple[str, ...], Form | None] = {}
 
     def run(self, conn: Any, parameters: Mapping[str, Any]) -> bytes | None:
@@ -68,7 +66,7 @@ class Statement:
             return first_row(conn, self.sql, parameters)
         if at_work.get() is not None:  # the request's query cache knows the statement itself, not the plan's name
             return first_row(conn, self.sql, parameters)
-        types = self._types(parameters)
+        types = self._types(conn, parameters)
         form = self._form(types) if types is not None else None
         text = plans.text_for(form) if form is not None else None
         if form is None or text is None or types is None:
@@ -79,7 +77,10 @@ class Statement:
         self, conn: Any, parameters: Mapping[str, Any], plans: Plans, types: tuple[str, ...], form: Form, text: str
     ) -> Row | None:
         try:
-            return first_row(conn, text, parameters)
+            row = first_row(conn, text, parameters)
+            if text is not form.execute:
+                plans.keep(form)
+            return row
         except psycopg2.Error as error:
             state = error.pgcode or "08"
             if state.startswith(_FINAL):
@@ -93,16 +94,21 @@ class Statement:
         self._forms[types] = None
         return row
 
-    def _types(self, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
-        names = self._names
-        if names is None:
-            names = self._names = _kept_names(self.sql)
+    def _types(self, conn: Any, parameters: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the type of each occurrence, and the settings that the plan depends on; None: nothing is kept."""
+        reading = self._reading
+        if reading is None:
+            reading = self._reading = read(self.sql)
+        if not reading.is_keepable:
+            return None
         types = []
-        for name in names:
+        for name in reading.names:
             kind = literal_type(parameters[name])
             if not kind:
                 return None
             types.append(kind)
+        for setting in reading.settings:
+            types.append(f"{setting} {conn.get_parameter_status(setting)}")
         return tuple(types)
 
     def _form(self, types: tuple[str, ...]) -> Form | None:
@@ -111,15 +117,10 @@ class Statement:
         except KeyError:
             pass
         form = None
-        if len(self._forms) < MOST_FORMS and not _has_position(self.sql):
-            form = _form(self.sql, self._names or (), types)
+        if len(self._forms) < MOST_FORMS and self._reading is not None:
+            form = _form(self.sql, self._reading.names, types)
         self._forms[types] = form
         return form
-
-
-def _kept_names(sql: str) -> tuple[str, ...]:
-    """Return the parameter of each occurrence."""
-    return tuple(found[1] for found in OCCURRENCE.finditer(sql) if found[1])
 
 
 def _form(sql: str, names: Sequence[str], types: tuple[str, ...]) -> Form:
@@ -127,29 +128,9 @@ def _form(sql: str, names: Sequence[str], types: tuple[str, ...]) -> Form:
     name = f"h_{digest[:24]}"
     numbers = iter(range(1, len(names) + 1))
     body = OCCURRENCE.sub(lambda found: f"${next(numbers)}" if found[1] else "%%", sql)
-    declared = f" ({', '.join(types)})" if types else ""
+    declared = f" ({', '.join(types[: len(names)])})" if names else ""
     given = f"({', '.join(f'%({each})s' for each in names)})" if names else ""
     return Form(name, f"PREPARE {name}{declared} AS {body}", f"EXECUTE {name}{given}")
-
-
-def _has_position(sql: str) -> bool:
-    """Tell whether a parameter is an item of ORDER BY or GROUP BY, where a number as a literal is a position."""
-    in_list: dict[int, bool] = {}
-    is_item = False
-    for token in scan(sql):
-        if token.kind == "space":
-            continue
-        if token.kind == "word":
-            if token.is_word("by"):
-                in_list[token.depth] = True
-            elif token.is_word("limit", "offset", "fetch", "for", "having", "window", "union", "select", "rows"):
-                in_list[token.depth] = False
-        elif token.is_mark(")"):
-            in_list[token.depth + 1] = False
-        elif token.kind == "parameter" and in_list.get(token.depth) and is_item:
-            return True
-        is_item = token.is_word("by") or token.is_mark(",")
-    return False
 
 
 def first_row(conn: Any, sql: str, parameters: Mapping[str, Any]) -> Row | None:

@@ -8,13 +8,13 @@ Knows nothing of nodes or connections. If this is wrong, a brace in a literal be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .errors import NodeError
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+|--[^\n]*)
+    r"""(?P<space>\s+|--[^\n\r]*)
     |(?P<comment>/\*)
     |(?P<string>[eE]'(?:[^'\\]|\\.|'')*'|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'
         |\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$)
@@ -72,6 +72,8 @@ def scan(sql: str) -> list[Token]:
         depth += min(step, 0)
         if depth < 0:
             raise NodeError(f"{text!r} closes nothing in «{excerpt(sql)}»")
+        if kind == "space" and tokens and tokens[-1].kind == "space":
+            text = max(text, tokens.pop().text, key="\n".__eq__)
         tokens.append(Token(kind, text, depth))
         depth += max(step, 0)
     if depth:
@@ -99,9 +101,11 @@ def _classified(found: re.Match[str], sql: str) -> tuple[str, str]:
     if kind == "hole":
         return kind, found["hole"]
     if kind in ("space", "comment"):
-        return "space", " "
+        return "space", "\n" if kind == "space" and "\n" in text else " "
     if kind == "percent":
         return "mark", _percent(found, sql)
+    if text == "$" and sql[found.end() : found.end() + 1].isdigit():
+        raise NodeError(f"$ and a number in «{excerpt(sql)}»: parameters of a nested query are written %(name)s")
     if text in "'\"":
         raise NodeError(f"a quote is not closed in «{excerpt(sql)}»")
     return kind, text
@@ -127,6 +131,9 @@ def _percent(found: re.Match[str], sql: str) -> str:
     rest = sql[found.end() : found.end() + 2]
     if found[0] == "%" and re.match(r"s\b", rest):
         raise NodeError(f"%s in «{excerpt(sql)}»: parameters of a nested query have names, write %(name)s")
+    named = re.match(r"\([^()]*\)s\b", sql[found.end() :]) if found[0] == "%" else None
+    if named is not None:
+        raise NodeError(f"%{named[0]} in «{excerpt(sql)}»: a parameter's name is made of letters, digits and _")
     unfinished = re.match(r"\(\w+\)", sql[found.end() :])
     if found[0] == "%" and unfinished is not None:
         raise NodeError(
@@ -144,11 +151,31 @@ def _comment_end(sql: str, start: int) -> int:
     raise NodeError(f"a comment is not closed in «{excerpt(sql)}»")
 
 
-def rendered(tokens: list[Token]) -> Iterator[str]:
-    """Yield the texts to send, in order, with single spaces; holes must have been replaced."""
-    was_space = True
-    for token in tokens:
-        is_space = token.kind == "space"
-        if not (is_space and was_space):
-            yield f"%({token.text})s" if token.kind == "parameter" else token.text
-        was_space = is_space
+def rendered(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield the texts to send, in order, with single spaces; holes must have been replaced.
+
+    A parameter that is cast stands in parentheses, for -5::text is minus of a text; and it never touches a word or
+    a literal, which would swallow it, as E%(x)s would.
+    """
+    last = Token("space", " ", 0)
+    for place, token in enumerate(tokens):
+        if token.kind == "space":
+            if last.kind != "space":
+                yield "\n" if _is_continued(last, token, tokens[place + 1 : place + 2]) else " "
+        else:
+            if "parameter" in (last.kind, token.kind) and not {last.kind, token.kind} & {"space", "mark"}:
+                yield " "
+            yield _sent(token, tokens[place + 1 : place + 4])
+        last = token
+
+
+def _is_continued(before: Token, space: Token, after: Sequence[Token]) -> bool:
+    """Tell whether these are two parts of one literal, which a new line between them makes one."""
+    return before.kind == "string" and "\n" in space.text and any(token.kind == "string" for token in after)
+
+
+def _sent(token: Token, after: Sequence[Token]) -> str:
+    if token.kind != "parameter":
+        return token.text
+    is_cast = "".join(each.text for each in after).strip().startswith("::")
+    return f"(%({token.text})s)" if is_cast else f"%({token.text})s"

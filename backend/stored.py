@@ -22,8 +22,10 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from .composed import quoted
 from .errors import NodeError
+from .keepable import OCCURRENCE, moment_in
 from .nested import Node, check_parameters, parsed
-from .prepared import OCCURRENCE, Statement
+from .prepared import Statement
+from .sqltext import scan
 
 log = logging.getLogger(__name__)
 LOOKED_FOR_AGAIN = 60.0  # seconds after it was missing
@@ -44,6 +46,7 @@ class Stored:
 
     def __init__(self, node: Node, name: str, types: Mapping[str, str]) -> None:
         self.node = node
+        _check_moments(node)
         self._types = _checked_types(node, types)
         text = "\0".join((node.sql, *self._types, *self._types.values()))
         self.name = f"{_checked_name(name)}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
@@ -52,6 +55,8 @@ class Stored:
         tag = f"$body_{self.name[-10:]}$"
         self.up = (
             f"CREATE OR REPLACE FUNCTION {signature} RETURNS json LANGUAGE plpgsql STABLE AS {tag}\n"
+            # A column may be called `found`, as a variable is that every such function has.
+            "#variable_conflict use_column\n"
             f"BEGIN\n    RETURN ({_numbered(node.sql, list(self._types))});\nEND\n{tag};"
         )
         self.down = f"DROP FUNCTION IF EXISTS {signature};"
@@ -75,7 +80,7 @@ class Stored:
             return self.node.json(conn, **parameters)
         try:
             body = self._call.run(conn, parameters)
-        except psycopg2.errors.UndefinedFunction as error:
+        except (psycopg2.errors.UndefinedFunction, psycopg2.errors.InvalidSchemaName) as error:
             self._note_missing(error)
             if not is_idle:
                 raise
@@ -125,6 +130,15 @@ def _checked_name(name: str) -> str:
     if len(parts[-1].encode()) > LONGEST_NAME:
         raise NodeError(f"{name!r} is too long for a function; use at most {LONGEST_NAME} bytes")
     return name
+
+
+def _check_moments(node: Node) -> None:
+    literal = moment_in(scan(node.sql))
+    if literal is not None:
+        raise NodeError(
+            f"{literal[:40]} in {node!r}: a function reads it once per session and would keep that moment; write "
+            "current_date or now(), or give a text by a parameter"
+        )
 
 
 def _checked_types(node: Node, types: Mapping[str, str]) -> dict[str, str]:

@@ -299,3 +299,79 @@ def test_moments_are_compared_as_the_plain_statement_does(pool: Any) -> None:
 
 def test_the_option_is_a_count() -> None:
     assert PoolOptions(kept_plans=0).kept_plans == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "values", "sql"),
+    [
+        ("TimeZone", ("UTC", "Asia/Tokyo"), "SELECT extract(epoch FROM timestamptz '2024-01-01 00:00')::int AS x"),
+        ("DateStyle", ("ISO, MDY", "ISO, DMY"), "SELECT date '01/02/2024' AS x"),
+        ("IntervalStyle", ("postgres", "sql_standard"), "SELECT extract(epoch FROM interval '-1 2:03:04') AS x"),
+    ],
+)
+def test_a_moment_in_the_sql_is_read_by_the_settings_of_now(
+    pool: Any, setting: str, values: tuple[str, str], sql: str
+) -> None:
+    node = one(sql)
+    with leased(pool) as conn:
+        for value in values * 3:
+            run(conn, f"SET {setting} TO '{value}'")
+            assert node.fetch(conn) == query(conn, node.sql)
+        assert len(kept(conn)) == 2
+
+
+def test_now_as_a_literal_is_always_now(pool: Any) -> None:
+    node = one("SELECT timestamptz 'now' = now() AS x")
+    with leased(pool) as conn:
+        assert all(node.fetch(conn) == {"x": True} for _ in range(4))
+        assert not kept(conn)
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("SELECT CAST(%(x)s AS interval day) AS y", "5"),
+        ("SELECT %(x)s::interval hour AS y", "5"),
+        ("SELECT %(x)s::text AS y", -5),
+        ("SELECT %(x)s :: smallint AS y", -32768),
+        ("SELECT array_agg(v) AS y FROM (SELECT * FROM (VALUES (1, 2), (2, 1)) w (a, b) ORDER BY (%(x)s)) v", 2),
+        ("SELECT array_agg(v) AS y FROM (SELECT DISTINCT ON (%(x)s) a FROM (VALUES (1), (2)) w (a)) v", 1),
+        ("SELECT array_agg(v) AS y FROM (SELECT a FROM (VALUES (1), (2)) w (a) GROUP BY ((%(x)s))) v", 1),
+    ],
+)
+def test_it_does_not_depend_on_whether_a_plan_was_kept(pool: Any, sql: str, value: Any) -> None:
+    node = one(sql)
+    with leased(pool) as conn:
+        wanted = query(conn, node.sql.replace("%(x)s", "%s"), value)
+        assert [node.fetch(conn, x=value) for _ in range(4)] == [wanted] * 4
+
+
+def test_values_that_cannot_be_sent_do_not_end_the_keeping(pool: Any) -> None:
+    node = one("SELECT %(x)s::text AS x")
+    with leased(pool) as conn:
+        for number in range(6):
+            with pytest.raises(ValueError, match="NUL"):
+                node.fetch(conn, x="\0")
+            assert node.fetch(conn, x=str(number)) == {"x": str(number)}
+        assert len(kept(conn)) == 1
+
+
+def test_a_missing_table_does_not_end_the_keeping(pool: Any) -> None:
+    node = one("SELECT count(*) AS n FROM not_yet")
+    with leased(pool) as conn:
+        for _ in range(6):
+            with pytest.raises(psycopg2.errors.UndefinedTable):
+                node.fetch(conn)
+        run(conn, "CREATE TEMP TABLE not_yet ()")
+        assert [node.fetch(conn) for _ in range(3)] == [{"n": 0}] * 3
+        assert len(kept(conn)) == 1
+
+
+def test_with_a_wait_callback_as_gevent_has_it(pool: Any) -> None:
+    psycopg2.extensions.set_wait_callback(psycopg2.extras.wait_select)
+    try:
+        with leased(pool) as conn:
+            assert all(NODE.fetch(conn, id=3) == WANTED for _ in range(4))
+            assert len(kept(conn)) == 1
+    finally:
+        psycopg2.extensions.set_wait_callback(None)

@@ -85,6 +85,10 @@ def test_percent_signs_reach_the_server_as_they_are_meant(conn: Any, sql: str, a
     ("sql", "said"),
     [
         ("SELECT %s AS x", "write %(name)s"),
+        ("SELECT %(a b)s AS x", "made of letters, digits and _"),
+        ("SELECT %(a-b)s AS x", "made of letters, digits and _"),
+        ("SELECT %()s AS x", "made of letters, digits and _"),
+        ("SELECT %(a)s AS x, $1 AS y", "$ and a number"),
         ("SELECT 7 %(x) AS x", "write %(x)s, or % and a space"),
         ("SELECT interval '%(days)s days' AS x", "stands inside quotes"),
         ("SELECT $$ %(days)s $$ AS x", "stands inside quotes"),
@@ -124,3 +128,29 @@ def test_any_text_is_read_or_refused(sql: str) -> None:
     assert not {token.kind for token in tokens} - {
         "space", "string", "name", "word", "number", "parameter", "hole", "mark",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "wanted"),
+    [
+        ("SELECT 'a'\n  'b' AS x", "ab"),
+        ("SELECT 'a' -- and\n 'b' AS x", "ab"),
+        ("SELECT 1 -- old Macs end lines so\r + 1 AS x", 2),
+        ("SELECT %(v)s::text AS x", "-5"),
+        ("SELECT %(v)s /* cast */ ::text AS x", "-5"),
+        ("SELECT (ARRAY[1, 2, 3])[%(v)s + 6:2] AS x", [1, 2]),
+        ("SELECT 1 WHERE-5 IN(%(v)s)OR%(v)s IS NULL", None),
+    ],
+)
+def test_literals_of_two_lines_and_parameters_beside_anything(conn: Any, sql: str, wanted: Any) -> None:
+    names = {"v": -5} if "%(v)s" in sql else {}
+    if wanted is None:
+        assert "OR %(v)s IS" in "".join(rendered(scan(sql)))
+    else:
+        assert one(sql).fetch(conn, **names) == {"x": wanted}
+
+
+def test_a_parameter_is_never_part_of_a_word_or_a_literal() -> None:
+    assert "".join(rendered(scan("a LIKE%(x)sAND E%(y)s || 'a'%(z)s'b'"))) == (
+        "a LIKE %(x)s AND E %(y)s || 'a' %(z)s 'b'"
+    )

@@ -188,3 +188,25 @@ def test_types_of_every_spelling(conn: Any, kind: str) -> None:
 def test_parameters_are_checked_as_the_nodes(conn: Any, made: Stored) -> None:
     with pytest.raises(NodeError, match="missing word"):
         made.json(conn, id=1)
+
+
+def test_a_column_may_be_called_as_the_variable_that_functions_have(conn: Any) -> None:
+    run(conn, "CREATE TEMP TABLE things_lost (found boolean)")
+    run(conn, "INSERT INTO things_lost VALUES (true)")
+    found = stored(many("SELECT found FROM things_lost"), "things_found")
+    run(conn, found.up)
+    try:
+        assert found.fetch(conn) == [{"found": True}]
+    finally:
+        run(conn, found.down)
+
+
+def test_where_its_schema_is_missing_the_statement_is_sent(conn: Any) -> None:
+    assert stored(one("SELECT 1 AS x"), "no_such_schema.f").fetch(conn) == {"x": 1}
+
+
+@pytest.mark.parametrize("literal", ["'today'", "E'Tomorrow'", "'now'", "'yesterday 12:00'", "$$now$$"])
+def test_a_moment_that_its_session_would_keep_is_refused(literal: str) -> None:
+    with pytest.raises(NodeError, match="current_date"):
+        stored(one(f"SELECT timestamptz {literal} AS x"), "f")
+    stored(one("SELECT 'known' AS x, 'nowhere' AS y, now() AS now"), "f")
