@@ -28,7 +28,8 @@ from .prepared import Statement
 from .sqltext import Token, code, excerpt, rendered, scan
 
 ROW = "_row_"  # a column of this name would be taken for the row, so no likely one
-_AROUND_LIST = ("select", "all", "distinct", "from")
+_AROUND_LIST = ("select", "all", "distinct")
+LONGEST_NAME = 63  # bytes; PostgreSQL cuts longer ones
 
 
 class Node:
@@ -161,19 +162,18 @@ def _check_holes(tokens: Sequence[Token], template: str, children: Mapping[str, 
             raise NodeError(f"child {name!r} must be made by one() or many(), not {type(child).__name__}")
     for name in sorted(holes.keys() - children.keys()):
         raise NodeError(f"{{{name}}} in «{text}» has no child; pass {name}=many(...)")
-    for before, token, after in _neighbours(tokens):
-        is_column = before.is_mark(",", ")") or before.is_word(*_AROUND_LIST)
-        if not is_column or not (after.is_mark(",", ")", "") or after.is_word(*selectlist.AFTER_LIST)):
+    words = [Token("mark", "", 0), *code(list(tokens)), Token("mark", "", 0)]
+    for at in (at for at, token in enumerate(words) if token.kind == "hole"):
+        before, token, after = words[at - 1 : at + 2]
+        if len(token.text.encode()) > LONGEST_NAME:
+            raise NodeError(f"{{{token.text}}} in «{text}» is longer than PostgreSQL keeps, {LONGEST_NAME} bytes")
+        begins = before.is_mark(",", ")") or before.is_word(*_AROUND_LIST)
+        ends = after.is_mark(",", ")", "") or after.is_word(*selectlist.AFTER_LIST)
+        if not (begins and ends and selectlist.is_in_list(words, at)):
             raise NodeError(
                 f"{{{token.text}}} in «{text}» must be a column of its own in a SELECT list; its name is "
                 f"{token.text!r}, so no AS"
             )
-
-
-def _neighbours(tokens: Sequence[Token]) -> list[tuple[Token, Token, Token]]:
-    """Return each hole with what stands before and after it."""
-    words = [Token("mark", "", 0), *code(list(tokens)), Token("mark", "", 0)]
-    return [(words[at - 1], words[at], words[at + 1]) for at in range(len(words)) if words[at].kind == "hole"]
 
 
 def _check_names(tokens: list[Token], template: str) -> None:
@@ -183,7 +183,7 @@ def _check_names(tokens: list[Token], template: str) -> None:
         if name == "":
             raise NodeError(f"column {place} of «{excerpt(template)}» has no name; write AS name behind it")
         if name == ROW:
-            raise NodeError(f"column {place} of «{excerpt(template)}» cannot be called {ROW}; name it otherwise by AS")
+            raise NodeError(f"column {place} of «{excerpt(template)}» cannot be called {ROW}; write AS another")
         if name is not None and name in names[place:]:
             raise NodeError(f"two columns of «{excerpt(template)}» are called {name!r}; give one another by AS")
 

@@ -7,14 +7,13 @@ If this is wrong, a sound query is refused when the app starts.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 from .errors import NodeError
 from .sqltext import Token, code, excerpt
 
 STARTS = ("select", "with", "values", "table")
-WRITES = ("insert", "update", "delete", "merge")
+WRITES = {"insert": "into", "delete": "from", "merge": "into"}
 AFTER_LIST = (
     "from", "where", "group", "having", "window", "union", "intersect", "except", "order", "limit", "offset",
     "fetch", "for",
@@ -58,11 +57,20 @@ def check_statement(tokens: list[Token], sql: str) -> None:
     if first is None or not first.is_word(*STARTS):
         begins = "is empty" if first is None else f"begins with {first.text[:20]!r}"
         raise NodeError(f"a nested query is one SELECT, and «{excerpt(sql)}» {begins}")
-    for one, two in pairwise(words):
-        if one.is_mark("(") and two.is_word(*WRITES):
-            raise NodeError(f"{two.text.upper()} inside «{excerpt(sql)}»: a nested query reads only")
+    for place, one in enumerate(words[:-1]):
+        if one.is_mark("(") and _is_write(words[place + 1 : place + 3]):
+            raise NodeError(f"{words[place + 1].text.upper()} inside «{excerpt(sql)}»: a nested query reads only")
         if one.is_mark(";"):
             raise NodeError(f"«{excerpt(sql)}» is more than one statement; a nested query is one SELECT")
+
+
+def _is_write(begin: list[Token]) -> bool:
+    """Tell whether a statement that writes begins so; a column may be called `update`."""
+    if len(begin) < 2 or begin[0].kind != "word":
+        return False
+    if begin[0].is_word("update"):
+        return begin[1].kind in ("word", "name") and not begin[1].is_word(*_BETWEEN)
+    return begin[1].is_word(WRITES.get(begin[0].text.lower(), ""))
 
 
 def split(tokens: list[Token]) -> Select | None:
@@ -79,6 +87,17 @@ def split(tokens: list[Token]) -> Select | None:
         until = _first(words, AFTER_FROM, end + 1)
         sources = tokens[places[end] + 1 : places[until] if until else len(tokens)]
     return Select(tokens[: places[begin]], _items(words[start:end]), sources)
+
+
+def is_in_list(words: list[Token], at: int) -> bool:
+    """Tell whether the token at a place stands in a SELECT list itself: in no function, and in no later clause."""
+    depth = words[at].depth
+    for place in range(at - 1, -1, -1):
+        if words[place].depth < depth:
+            return False
+        if words[place].depth == depth and _is_clause(words, place, ("select", *AFTER_LIST)):
+            return words[place].is_word("select")
+    return False
 
 
 def column_name(column: list[Token]) -> str | None:
@@ -144,13 +163,17 @@ def _has_operator(column: list[Token]) -> bool:
 def _first(words: list[Token], sought: tuple[str, ...], start: int) -> int | None:
     """Return where the first of these words stands outside of parentheses."""
     for place in range(start, len(words)):
-        token = words[place]
-        if token.depth or not token.is_word(*sought):
-            continue
-        previous = words[place - 1] if place else token
-        if not previous.is_mark(".") and not previous.is_word("as") and not _is_compared(words, place):
+        if not words[place].depth and _is_clause(words, place, sought):
             return place
     return None
+
+
+def _is_clause(words: list[Token], place: int, sought: tuple[str, ...]) -> bool:
+    """Tell whether one of these words begins its clause here, and is no column's name."""
+    if not words[place].is_word(*sought):
+        return False
+    previous = words[place - 1] if place else words[place]
+    return not previous.is_mark(".") and not previous.is_word("as") and not _is_compared(words, place)
 
 
 def _is_compared(words: list[Token], place: int) -> bool:

@@ -91,6 +91,15 @@ def test_parameters_are_values_and_never_sql(conn: Any) -> None:
         ("SELECT {a}", {}, "has no child; pass a=many(...)"),
         ("SELECT 1", {"a": one("SELECT 1 AS x")}, "child 'a' has no hole"),
         ("SELECT {a}, {a}", {"a": one("SELECT 1 AS x")}, "stands twice"),
+        *((sql, {"a": one("SELECT 1 AS x")}, "must be a column of its own in a SELECT list") for sql in (
+            "SELECT x.b FROM {a}",
+            "SELECT b FROM t, {a}",
+            "SELECT coalesce(b, {a}) AS c FROM t",
+            "SELECT b FROM t ORDER BY b, {a}",
+            "SELECT b FROM t WHERE b IN (1, {a})",
+            "VALUES (1, {a})",
+        )),
+        (f"SELECT {{{'a' * 64}}}", {"a" * 64: one("SELECT 1 AS x")}, "longer than PostgreSQL keeps"),
         ("SELECT {a}", {"a": "SELECT 1"}, "must be made by one() or many(), not str"),
     ],
 )
@@ -180,3 +189,29 @@ def test_a_column_may_have_any_name_but_the_one_of_the_row(conn: Any) -> None:
     assert node.fetch(conn) == {"r": 1, "f": 2, "k": 3, "rows": [{"r": 4, "x": 5}]}
     with pytest.raises(NodeError, match="cannot be called _row_"):
         one("SELECT 1 AS _row_")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "SELECT 1 AS a, {kids}",
+        "SELECT v.a IS DISTINCT FROM 2 AS x, {kids} FROM (SELECT 1 AS a) v",
+        "SELECT v.order, v.limit AS from, {kids}, v.from AS f FROM (SELECT 1 AS order, 2 AS limit, 3 AS from) v",
+        "SELECT extract(day FROM now()) AS day, count(*) OVER (ORDER BY 1) AS n, {kids}",
+        "SELECT DISTINCT ON (v.a) {kids}, v.a FROM (SELECT 1 AS a) v ORDER BY v.a",
+        "SELECT 2 AS a, ARRAY[1]::int[] AS kids UNION ALL SELECT 1, {kids}",
+        "SELECT 1 AS a, (SELECT v FROM (SELECT 1 AS b, {kids}) v) AS v",
+        "WITH w AS (SELECT 3 AS c, {kids}) SELECT c, kids FROM w WHERE c IN (SELECT 3)",
+        "SELECT ({kids_in}) AS x",
+    ],
+)
+def test_a_hole_may_stand_in_any_select_list(conn: Any, template: str) -> None:
+    name = "kids_in" if "kids_in" in template else "kids"
+    kids = many("SELECT n FROM generate_series(1, 2) n")
+    if name == "kids_in":
+        with pytest.raises(NodeError, match="a column of its own"):
+            one(template, kids_in=kids)
+    elif "UNION" in template:
+        one(template, kids=kids)
+    else:
+        assert '"kids": [{"n": 1}, {"n": 2}]' in json.dumps(one(template, kids=kids).fetch(conn))

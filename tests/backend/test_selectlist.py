@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 
 from backend import NodeError, many, one
-from backend.selectlist import column_name, split
+from backend.selectlist import check_statement, column_name, split
 from backend.sqltext import code, scan
 
 TABLE = "(SELECT 1 AS x, 2 AS y, 'n' AS \"A b\", ARRAY[1] AS list, now() AS at, '{\"k\": 1}'::jsonb AS doc) a"
@@ -109,3 +109,25 @@ def test_what_is_no_select_of_named_columns_is_refused_when_it_is_made(template:
         with pytest.raises(NodeError) as caught:
             make(template, **children)
         assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT bool_or(update) AS u, count(delete) AS d FROM rights",
+        "SELECT id FROM rights WHERE (update) AND (update IS NULL OR update = true) AND (delete)",
+        "SELECT (insert).x, (merge + 1) AS m FROM t",
+    ],
+)
+def test_columns_may_be_called_as_statements_are(sql: str) -> None:
+    check_statement(scan(sql), sql)
+
+
+@pytest.mark.parametrize(
+    "write",
+    ["INSERT INTO t VALUES (1)", "update ONLY t SET a = 1", 'UPDATE "t" SET a = 1', "DELETE FROM t"],
+)
+def test_statements_that_write_are_refused(write: str) -> None:
+    sql = f"WITH w AS ({write} RETURNING 1) SELECT 1 AS x FROM w"
+    with pytest.raises(NodeError, match="reads only"):
+        check_statement(scan(sql), sql)
