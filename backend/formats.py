@@ -17,7 +17,7 @@ DATE, TIME, TIMESTAMP, TIMESTAMPTZ, NUMERIC = 1082, 1083, 1114, 1184, 1700
 _ELEMENTS = {1182: DATE, 1183: TIME, 1115: TIMESTAMP, 1185: TIMESTAMPTZ, 1231: NUMERIC}
 _CHOICES = {
     "timestamps": ("json", "http", "str", "isoformat"),
-    "dates": ("json", "http"),
+    "dates": ("json", "http", "str"),
     "decimals": ("json", "str", "float"),
 }
 
@@ -29,7 +29,8 @@ class Formats:
     Attributes:
         timestamps: "json", PostgreSQL's own ("2024-03-01T08:20:30.12+00:00"); "http", as Flask
             ("Fri, 01 Mar 2024 08:20:30 GMT"); "str", as json.dumps(default=str); "isoformat".
-        dates: "json" ("2024-03-01"), which is also Python's str and isoformat; "http", as Flask.
+        dates: "json" ("2024-03-01"); "http", as Flask; "str", as "json" but for the infinities, in Python its
+            first and last day.
         decimals: "json", a number with its scale (12.50); "str", as Flask ("12.50"); "float" (12.5).
 
     Raises:
@@ -49,7 +50,7 @@ class Formats:
 
 
 FLASK_JSON = Formats(timestamps="http", dates="http", decimals="str")
-STR_JSON = Formats(timestamps="str", decimals="str")
+STR_JSON = Formats(timestamps="str", dates="str", decimals="str")
 
 
 def expression(formats: Formats, value: str, oid: int, scale: Any) -> str | None:
@@ -70,12 +71,21 @@ def expression(formats: Formats, value: str, oid: int, scale: Any) -> str | None
     if oid == NUMERIC:
         return _decimal(formats.decimals, value, scale)
     if oid == DATE:
-        return _http(value, "00:00:00") if formats.dates == "http" else None
+        return _date(formats.dates, value)
     if oid == TIME:
         return f"{value}::text || {_padding(value)}" if formats.timestamps in ("str", "isoformat") else None
     if oid in (TIMESTAMP, TIMESTAMPTZ):
         return _timestamp(formats.timestamps, value, oid)
     return None
+
+
+def _date(style: str, value: str) -> str | None:
+    if style == "str":
+        return (
+            f"CASE {value} WHEN 'infinity' THEN '9999-12-31' WHEN '-infinity' THEN '0001-01-01' "
+            f"ELSE to_char({value}, 'YYYY-MM-DD') END"
+        )
+    return _http(value, "00:00:00") if style == "http" else None
 
 
 def _timestamp(style: str, value: str, oid: int) -> str | None:
@@ -86,7 +96,10 @@ def _timestamp(style: str, value: str, oid: int) -> str | None:
     zone = "TZH:TZM" if oid == TIMESTAMPTZ else ""
     between = " " if style == "str" else '"T"'
     whole, fraction = (f"to_char({value}, 'YYYY-MM-DD{between}HH24:MI:SS{part}{zone}')" for part in ("", ".US"))
-    last, first = (_written(style, text) for text in ("9999-12-31 23:59:59.999999", "0001-01-01 00:00:00"))
+    offset = "+00:00" if zone else ""  # psycopg2 gives the infinities in UTC, whatever the session's zone
+    last, first = (
+        _written(style, text) + offset for text in ("9999-12-31 23:59:59.999999", "0001-01-01 00:00:00")
+    )
     return (
         f"CASE {value} WHEN 'infinity' THEN '{last}' WHEN '-infinity' THEN '{first}' "
         f"WHEN date_trunc('second', {value}) THEN {whole} ELSE {fraction} END"

@@ -162,6 +162,8 @@ def _check_holes(tokens: Sequence[Token], template: str, children: Mapping[str, 
             raise NodeError(f"child {name!r} must be made by one() or many(), not {type(child).__name__}")
     for name in sorted(holes.keys() - children.keys()):
         raise NodeError(f"{{{name}}} in «{text}» has no child; pass {name}=many(...)")
+    if any(token.is_mark("{", "}") for token in tokens):
+        raise NodeError(f"a brace in «{text}» that belongs to no hole; write {{name}}, of letters, digits and _")
     words = [Token("mark", "", 0), *code(list(tokens)), Token("mark", "", 0)]
     for at in (at for at, token in enumerate(words) if token.kind == "hole"):
         before, token, after = words[at - 1 : at + 2]

@@ -88,6 +88,16 @@ def test_infinities_are_what_psycopg2_and_flask_make_of_them(conn: Any, infinity
     assert formatted(one(sql), FLASK_JSON).fetch(conn) == legacy
 
 
+@pytest.mark.parametrize("infinity", ["infinity", "-infinity"])
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
+def test_infinities_are_what_psycopg2_and_str_make_of_them(conn: Any, infinity: str, kind: str) -> None:
+    with conn.cursor() as cursor:
+        cursor.execute("SET timezone = 'Asia/Kolkata'")
+    sql = f"SELECT '{infinity}'::{kind} AS at"
+    legacy = json.loads(json.dumps(legacy_row(conn, sql), default=str))
+    assert formatted(one(sql), STR_JSON).fetch(conn) == legacy
+
+
 def test_every_node_of_a_tree_is_formatted_and_its_order_and_shape_stay(conn: Any) -> None:
     tree = one(
         """WITH c AS (SELECT 1 AS id, 1.50 AS credit, 'a%' AS name)
@@ -142,7 +152,7 @@ def test_a_hole_that_cannot_be_described_is_refused_with_its_name(conn: Any) -> 
         formatted(tree, FLASK_JSON).fetch(conn)
 
 
-@pytest.mark.parametrize("options", [{"timestamps": "iso"}, {"dates": "str"}, {"decimals": "money"}])
+@pytest.mark.parametrize("options", [{"timestamps": "iso"}, {"dates": "iso"}, {"decimals": "money"}])
 def test_an_unknown_format_is_refused_with_the_choices(options: dict[str, str]) -> None:
     with pytest.raises(NodeError, match="is not one of json, "):
         Formats(**options)
