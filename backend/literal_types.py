@@ -11,10 +11,19 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from psycopg2.extensions import ISQLQuote, adapters
+
 UNKNOWN = "unknown"
 _OF: dict[type, str] = {
     str: UNKNOWN, type(None): UNKNOWN, bool: "boolean", date: "date", timedelta: "interval", bytes: "bytea",
 }  # fmt: skip
+_ADAPTED = (*_OF, int, float, Decimal, datetime, time, list)
+
+
+def adapters_are_psycopg2s() -> bool:
+    """Tell whether the literals of the types known here are psycopg2's, and the app registered none of its own."""
+    made_by = (adapters.get((kind, ISQLQuote)) for kind in _ADAPTED)
+    return all(str(getattr(adapter, "__module__", "")).split(".")[0] == "psycopg2" for adapter in made_by)
 
 
 def literal_type(value: Any) -> str:

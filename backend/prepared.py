@@ -6,7 +6,8 @@ that fails as a prepared one is run again as it is, nothing lost, and not kept a
 
 * A parameter's type is the one that psycopg2's literal for the value would have: 7 is integer, 7.5 numeric, text
   `unknown`, that is whatever its place asks for. Each occurrence is a parameter of its own, as each would be a
-  literal of its own. Where a literal means something else than a parameter, nothing is kept (keepable.py).
+  literal of its own. Nothing is kept where the app registered adapters of its own for these types, nor where a
+  literal means something else than a parameter (keepable.py).
 * A statement's name is a digest of its text and types: two that differ never share one, whoever made it.
 * The least recently used one makes room. DISCARD and DEALLOCATE by the app are noticed by the error, once.
 
@@ -24,7 +25,7 @@ from psycopg2.extensions import BYTES, TRANSACTION_STATUS_IDLE, UNICODE
 
 from .cached_cursor import at_work
 from .keepable import OCCURRENCE, Reading, read
-from .literal_types import literal_type
+from .literal_types import adapters_are_psycopg2s, literal_type
 from .plans import MADE_ALREADY, Form, Plans
 
 JSON_OID = 114
@@ -117,7 +118,7 @@ class Statement:
         except KeyError:
             pass
         form = None
-        if len(self._forms) < MOST_FORMS and self._reading is not None:
+        if len(self._forms) < MOST_FORMS and self._reading is not None and adapters_are_psycopg2s():
             form = _form(self.sql, self._reading.names, types)
         self._forms[types] = form
         return form

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from .nodecheck import check
@@ -31,8 +30,9 @@ def say_why(conn: Any, node: Any, seconds: float) -> bool:
         return False
     try:
         problems = check(conn, node)
-    except psycopg2.Error:
-        return False  # the document is there; what disturbed the check disturbs the app's next statement as well
+    except Exception:
+        log.debug("%r was slow, and why could not be checked", node, exc_info=True)
+        return False  # the document is there, and must not be lost to whatever disturbed the check
     for problem in problems:
         log.warning("%s took %.2f s: %s; %s", problem.node, seconds, problem.message, problem.fix)
     return True

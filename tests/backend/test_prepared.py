@@ -14,6 +14,7 @@ import psycopg2.extras
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg2.extensions import AsIs, ISQLQuote, adapters, register_adapter
 
 from backend import PoolOptions, many, one
 from scripts.stack.bouncer import Bouncer
@@ -375,3 +376,15 @@ def test_with_a_wait_callback_as_gevent_has_it(pool: Any) -> None:
             assert len(kept(conn)) == 1
     finally:
         psycopg2.extensions.set_wait_callback(None)
+
+
+def test_with_an_adapter_of_the_apps_own_nothing_is_kept(pool: Any) -> None:
+    usual = adapters[float, ISQLQuote]
+    register_adapter(float, lambda value: AsIs(f"{value!r}::float8"))
+    try:
+        node = one("SELECT %(x)s + 0.2 = 0.3 AS same")
+        with leased(pool) as conn:
+            assert [node.fetch(conn, x=0.1) for _ in range(4)] == [{"same": False}] * 4
+            assert not kept(conn)
+    finally:
+        register_adapter(float, usual)

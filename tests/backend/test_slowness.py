@@ -72,3 +72,12 @@ def test_inside_a_transaction_it_waits_for_a_better_time(conn: Any, caplog: pyte
 def test_what_is_not_slow_is_not_asked_about(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slowness, "say_why", lambda *_: pytest.fail("asked"))
     tree().fetch(conn)
+
+
+@pytest.mark.usefixtures("always_slow")
+def test_the_document_is_not_lost_when_why_cannot_be_told(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise LookupError("a form of plan that nobody knows")
+
+    monkeypatch.setattr(slowness, "check", fail)
+    assert tree().fetch(conn) == [{"id": 1, "kids": []}]
