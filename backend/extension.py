@@ -98,13 +98,21 @@ def _request_scope() -> scope.Scope | None:
     if not has_app_context():
         return None
     kept = g._get_current_object()
-    current: scope.Scope | None = kept.get("_harden_scope")
-    if current is None:
-        current = kept._harden_scope = scope.Scope()
-        scopes = _scopes_of_request()
-        if scopes is not None:
-            scopes.append(current)
-            kept._harden_is_served = True
+    scopes = _scopes_of_request()
+    current: scope.Scope | None
+    # An app context pushed when the app was imported lends its `g` to one request after another: what is in
+    # there is this request's only if it is among the scopes that this request will end.
+    current, its = kept.get("_harden_served", (None, ()))
+    if current is not None and (scopes is None or scopes is its) and any(each is current for each in its):
+        return current  # also in the app's own teardown, where there is no request any more
+    if scopes is None:
+        current = kept.get("_harden_scope")
+        if current is None:
+            current = kept._harden_scope = scope.Scope()
+        return current
+    current = scope.Scope()
+    scopes.append(current)
+    kept._harden_served = current, scopes
     return current
 
 
@@ -132,12 +140,10 @@ def _end_context(_: BaseException | None) -> None:
     """
     kept = g._get_current_object()
     current: scope.Scope | None = kept.pop("_harden_scope", None)
-    if current is None:
-        return
-    if kept.pop("_harden_is_served", False):  # the request's own context is gone already
-        vars(kept).clear()
-    else:
+    if current is not None:
         current.end()
+    if kept.pop("_harden_served", None) is not None:  # the request's own context is gone already
+        vars(kept).clear()
 
 
 class RequestScopes:
@@ -166,3 +172,4 @@ class RequestScopes:
 def _end(scopes: list[scope.Scope]) -> None:
     for each in scopes:
         each.end()
+    scopes.clear()  # a `g` that outlives the request finds its scope here no more

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend import BatchError, Hardening, Loader, batched, fetch_by_ids, loading
+from backend import BatchError, Hardening, Loader, batched, fetch_by_ids, get_db_connection, get_pool, loading
 from tests.support.threads import Running
 
 
@@ -177,6 +177,29 @@ def test_fetch_by_ids_is_a_batch_function(dsn: str) -> None:
     with closing(psycopg2.connect(dsn)) as conn, loading():
         loader = Loader(lambda ids: fetch_by_ids(conn, own, ids))
         assert loader.get_many([2, 9, 1, 2]) == [(2,), None, (1,), (2,)]
+
+
+def test_requests_share_nothing_where_the_app_keeps_an_app_context_pushed(url: str) -> None:
+    """A script that does `app.app_context().push()` at its end lends one `g` to all requests of a sync worker."""
+    app = flask.Flask("pushed")
+    Hardening(app, DATABASE_URL=url, DB_POOL_MAX=2)
+    users = Loader(lambda keys: {key: f"{flask.request.args['user']}'s {key}" for key in keys})
+
+    @app.get("/")
+    def show() -> str:
+        conn = get_db_connection()
+        with conn.cursor() as cursor:
+            cursor.execute("SELECT 1")  # and no commit: its transaction must end with the request
+        return str(users.get(1))
+
+    with app.app_context():
+        outside = get_db_connection()
+        client = app.test_client()
+        answers = [client.get("/", query_string={"user": name}).text for name in ("ann", "bob")]
+        assert answers == ["ann's 1", "bob's 1"]
+        assert get_pool().stats()["used"] == 1 and not outside.closed
+        assert get_db_connection() is outside
+    assert get_pool().stats()["used"] == 0
 
 
 @settings(max_examples=60, deadline=None)
