@@ -8,6 +8,7 @@ Must not import Flask or the pool. If this is wrong, an old answer is given for 
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextvars import ContextVar
 from datetime import date, datetime, time, timedelta
@@ -143,7 +144,8 @@ class _Caching:
         assert self._cache_rows is not None
         wanted = self.arraysize if size is None else size  # type: ignore[attr-defined]
         start = self._cache_at
-        self._cache_at = min(start + max(wanted, 0), len(self._cache_rows))
+        end = len(self._cache_rows)
+        self._cache_at = min(start + wanted, end) if wanted >= 0 else end  # below 0 is all, as in psycopg2
         return self._cache_rows[start : self._cache_at]
 
     def fetchall(self) -> Any:
@@ -239,6 +241,28 @@ class CachingConnection(psycopg2.extensions.connection):
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """Return a cursor as ever."""
         return dressed(super().cursor, *args, **kwargs)
+
+
+def _overheard(name: str) -> Any:
+    original = getattr(psycopg2.extensions.connection, name)
+
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        overheard()
+        return original(self, *args, **kwargs)
+
+    return method
+
+
+for _name in ("lobject", "reset", "tpc_commit", "tpc_rollback"):
+    setattr(CachingConnection, _name, _overheard(_name))
+
+
+def overheard() -> None:
+    """Forget all answers: a connection is about to do what no cursor of it hears of."""
+    store = at_work.get()
+    if store is not None:
+        store.forget()
 
 
 _caching_classes: dict[type[Any], bool] = {}

@@ -32,7 +32,10 @@ from .record import Record
 from .site import app_line, thread_name
 
 log = logging.getLogger(__name__)
-dress: Callable[..., Any] | None = None  # set by the query cache at its first use: makes the cursors of all leases
+# Both set by the query cache at its first use: what makes the cursors of all leases, and what is told of each
+# call of a lease that may change answers without a cursor, such as `reset()` and `tpc_commit()`.
+dress: Callable[..., Any] | None = None
+overheard: Callable[[], None] | None = None
 
 
 class Leased(connection):
@@ -109,6 +112,8 @@ def _guarded(name: str, *, alters: bool) -> Any:
             record.altered |= alters
             if alters and record.watch is not None:
                 record.watch.see_call(self, name, args, kwargs)
+        if overheard is not None:
+            overheard()
         return getattr(super(Leased, self), name)(*args, **kwargs)
 
     return method
@@ -204,13 +209,18 @@ class Shared(Returning):
     """One lease for a whole request: helpers that ask again get this very object.
 
     `shared` is set when a second caller got it: from then on nobody's `close()` may end the lease of the
-    others, and it goes back when the request ends. Nested `with` blocks are one transaction. These
-    attributes end with the lease, as all that a lease sets.
+    others, and it goes back when the request ends. Nested `with` blocks are one transaction.
     """
 
-    _depth = 0
-    _entered = False
-    shared = False
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.begin_lease()
+
+    def begin_lease(self) -> None:
+        """Forget what the last lease has set here; its pool calls this as it hands it out."""
+        self._depth = 0
+        self._entered = False
+        self.shared = False
 
     def close(self) -> None:
         """Give the connection back, unless it is shared or inside a `with` block."""

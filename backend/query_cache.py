@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import connection
-from .cached_cursor import CachingConnection, at_work, cached_cursor, dressed, paused
+from .cached_cursor import CachingConnection, at_work, cached_cursor, dressed, overheard, paused
 from .errors import BatchError
 from .query_store import MOST_ROWS, SIZE, QueryStore
 
@@ -41,7 +41,7 @@ def query_cache(
     store = at_work.get()
     if store is None:
         store = _store(size, most_rows, functions)
-        connection.dress = dressed  # from the first use on; see connection.Leased.cursor
+        _take_part()
     token, resumed = at_work.set(store), paused.set(False)
     try:
         yield store
@@ -83,7 +83,12 @@ def cache_queries(
             return inner(environ, start_response)
 
     app.wsgi_app = serve
-    connection.dress = dressed
+    _take_part()
+
+
+def _take_part() -> None:
+    """Have all leases use the cache, from its first use on."""
+    connection.dress, connection.overheard = dressed, overheard
 
 
 def _store(size: int, most_rows: int, functions: Iterable[str]) -> QueryStore:

@@ -5,7 +5,8 @@
 * `control`: begins, marks or commits a transaction; changes no answer by itself.
 * `write`: everything else: also a SELECT that locks, or calls a function that is not known here.
 
-Taken on trust: what views, operators, casts and policies of the application's own do inside.
+Taken on trust: what views, operators, casts and policies of the application's own do inside, its functions that
+are called as if they were columns (`row.total`), and those that have the name of one of PostgreSQL's.
 Knows nothing of connections. If this is wrong, an old answer is given for a new one.
 """
 

@@ -53,7 +53,7 @@ COUNT = "SELECT count(*) AS n FROM notes"
 @pytest.fixture(autouse=True)
 def _undressed() -> Iterator[None]:
     yield
-    connections.dress = None
+    connections.dress = connections.overheard = None
 
 
 @pytest.fixture
@@ -420,6 +420,48 @@ class Noting(psycopg2.extensions.cursor):
     def execute(self, query: Any, vars: Any = None) -> None:
         self.sent.append(query)
         super().execute(query, vars)
+
+
+@pytest.mark.parametrize("factory", FACTORIES)
+def test_a_fetchmany_below_zero_is_all_that_is_left_as_in_psycopg2(connect: Any, factory: Any) -> None:
+    conn = connect()
+    with query_cache() as cache, conn.cursor(cursor_factory=factory) as cursor:
+        for _ in range(2):
+            cursor.execute("SELECT id FROM notes ORDER BY id")
+            cursor.fetchone()
+            assert len(cursor.fetchmany(0)) == 0 and len(cursor.fetchmany(-1)) == 4 and cursor.fetchone() is None
+        assert cache.hits == 1
+
+
+def test_what_a_connection_does_without_a_cursor_is_forgotten_for_as_well(connect: Any, make_pool: Any) -> None:
+    pooled = make_pool(1, 1).getconn()
+    for conn in (connect(), pooled):
+        conn.autocommit = True
+        path = "SELECT count(*) FROM pg_settings WHERE name = 'search_path' AND setting = 'pg_temp'"
+        with query_cache():
+            rows(conn, "SET search_path = pg_temp; SELECT 1")
+            assert rows(conn, path) == [(1,)]
+            conn.reset()
+            assert rows(conn, path) == [(0,)]
+
+
+def test_the_second_half_of_a_two_phase_commit_is_a_write(own: Any, connect: Any) -> None:
+    with (
+        closing(psycopg2.connect(own.dsn("app", "app"), connection_factory=CachingConnection)) as writer,
+        closing(psycopg2.connect(own.dsn("app", "app"), connection_factory=CachingConnection)) as reader,
+    ):
+        rows(writer, "CREATE TABLE two_phase (n int); SELECT 1")
+        writer.commit()
+        reader.autocommit = True
+        with query_cache():
+            writer.tpc_begin(writer.xid(1, "cache", "half"))
+            rows(writer, "INSERT INTO two_phase VALUES (1) RETURNING n")
+            writer.tpc_prepare()
+            assert rows(reader, "SELECT n FROM two_phase") == []
+            writer.tpc_commit()
+            assert rows(reader, "SELECT n FROM two_phase") == [(1,)]
+        rows(writer, "DROP TABLE two_phase; SELECT 1")
+        writer.commit()
 
 
 def test_an_app_s_own_cursor_class_keeps_its_say(connect: Any) -> None:
