@@ -21,6 +21,7 @@ CHUNK = 10_000  # ids per statement
 LARGEST = 1 << 20  # characters of one statement's arrays; a single longer id still goes, alone
 _DIGITS = 21  # of a bigint, its sign and a comma
 _TYPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:[ .][A-Za-z_][A-Za-z0-9_]*)*(?:\(\d+(?:,\s?\d+)?\))?")
+_WHOLE = re.compile(r"[ \t\r\n]*[+-]?[0-9]+[ \t\r\n]*")
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _OF_PYTHON: dict[type, str] = {
     int: "bigint", str: "text", UUID: "uuid", Decimal: "numeric", date: "date", bytes: "bytea",
@@ -78,11 +79,13 @@ class Ids:
         return bool(-(2**bits) <= min(self.given) and max(self.given) < 2**bits)
 
     def _key_at(self, position: int, value: Any) -> Any:
+        bits = _BITS.get(self.type.lower())
         try:
+            if bits is not None and isinstance(value, str) and not _WHOLE.fullmatch(value):
+                raise ValueError(value)  # Python's int() takes 1_0 and the digits of all scripts
             key = value if self._same is None else self._same(value)
         except (ValueError, ArithmeticError):
             raise refused(position, value, f"it is no {self.type}") from None
-        bits = _BITS.get(self.type.lower())
         if bits is not None and not -(2**bits) <= key < 2**bits:
             raise refused(position, value, f"it is beyond {self.type} (-2^{bits} to 2^{bits}-1)")
         return key

@@ -38,7 +38,7 @@ class Clause(NamedTuple):
     def statement(self, cursor: Any, values: list[bytes]) -> bytes:
         """Return the text for a page of rows that are bound already."""
         if not self.takes_pages:
-            return b";".join(values)
+            return b"\n;".join(values)  # the statement may end in a comment
         encoding = encodings[cursor.connection.encoding]
         before, after = (part.replace("%%", "%").encode(encoding) for part in (self.before, self.after))
         return b"".join((before, b",".join(values), after))

@@ -235,6 +235,8 @@ def test_what_is_no_id_is_named_with_its_position_and_type_before_anything_is_se
 @pytest.mark.parametrize(("arguments", "said"), [
     ({"ids": ["x"], "id_type": "uuid"}, "id 'x' at position 0 (str): it is no uuid"),
     ({"ids": [40000], "id_type": "smallint"}, "beyond smallint"),
+    ({"ids": ["1_0"], "id_type": "bigint"}, "id '1_0' at position 0 (str): it is no bigint"),
+    ({"ids": ["1", "\u0661"], "id_type": "int"}, "at position 1 (str): it is no int"),
     ({"ids": [1], "id_type": "int[]; DROP"}, "is not the name of a type"),
     ({"ids": [1], "chunk": 0}, "chunk=0"),
     ({"ids": [1], "key": ()}, "must be the name of a column"),

@@ -98,6 +98,17 @@ def test_rows_that_may_meet_each_other_are_not_one_statement(conn: Any) -> None:
         execute_many(conn, sql + " RETURNING id", [("a",)])
 
 
+def test_a_statement_that_ends_in_a_comment_runs_for_every_row(conn: Any) -> None:
+    """Joined by a bare semicolon, all statements of a page but the first would be part of the comment."""
+    with conn.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE commented (n int PRIMARY KEY, seen int DEFAULT 0) ON COMMIT DROP")
+        cursor.execute("INSERT INTO commented SELECT generate_series(1, 3)")
+        execute_many(conn, "UPDATE commented SET seen = 1 WHERE n = %s -- the row", [(1,), (2,), (3,)])
+        cursor.execute("SELECT * FROM commented WHERE seen = 1")
+        assert len(cursor.fetchall()) == 3
+
+
+
 @pytest.mark.parametrize(("sql", "pages"), [
     ("INSERT INTO t VALUES (%s, ')', /* ) values ( */ now()) -- returning", True),
     ("INSERT INTO t (\"values (\", b) VALUES (%s, 'VALUES %s')", True),
