@@ -48,15 +48,19 @@ class Plans:
             kept[form.name] = None
             return form.execute
         if form.name not in self._seen:
-            self._note(self._seen, form.name)
+            self._seen[form.name] = None
+            if len(self._seen) > 2 * self._most:
+                del self._seen[next(iter(self._seen))]
             return None
-        self._note(self._doubtful, form.name)
+        if len(self._doubtful) >= 2 * self._most and form.name not in self._doubtful:
+            return None  # whatever failed half-way may be there: a session is not filled with such
+        self._doubtful[form.name] = None
         text = f"{form.prepare}; {form.execute}"
         self._oldest = next(iter(kept)) if len(kept) >= self._most else None
         if self._oldest is None:
             return text
         del kept[self._oldest]
-        self._note(self._doubtful, self._oldest)
+        self._doubtful[self._oldest] = None
         return f"DEALLOCATE {self._oldest}; {text}"
 
     def keep(self, form: Form) -> None:
@@ -77,12 +81,6 @@ class Plans:
         self._lost += 1
         if self._lost >= MOST_LOST:
             self._most = 0
-
-    def _note(self, names: dict[str, None], name: str) -> None:
-        """Add a name; the oldest makes room."""
-        names[name] = None
-        if len(names) > 2 * self._most:
-            del names[next(iter(names))]
 
     @property
     def is_off(self) -> bool:
