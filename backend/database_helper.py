@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection
 
 from . import scope
 from .connection import Shared
@@ -33,7 +33,32 @@ class SharedPool(ThreadedConnectionPool):
     lease_kind = Shared
     waits_for_itself = False
 
+    def getconn(self, key: Any = None, timeout: float | None = None) -> Any:
+        """Lease a connection, as `ThreadedConnectionPool.getconn`."""
+        is_new = key is None or key not in self._slots.keys
+        conn = super().getconn(key, timeout)
+        if is_new:
+            _begin(conn, conn._record.baseline.autocommit)
+        return conn
 
+    def getconn_for_reads(self, timeout: float | None = None) -> Any:
+        """Lease a connection in autocommit.
+
+        It stays in autocommit when it goes back, until somebody wants it otherwise: each change lets go of the
+        interpreter's lock, and in a server of threads getting that back costs more than all else in a lease.
+        """
+        conn = super().getconn(None, timeout)
+        _begin(conn, True)
+        return conn
+
+
+def _begin(conn: Any, autocommit: bool) -> None:
+    conn.begin_lease()
+    if conn.autocommit != autocommit:
+        _driver.autocommit.__set__(conn, autocommit)  # as it is handed out: no change that the lease made
+
+
+_driver: Any = connection
 _pool: SharedPool | None = None
 _lock = threading.Lock()
 
@@ -152,10 +177,8 @@ def get_db_connection(autocommit: bool = False, timeout: float | None = None) ->
 
 
 def _fresh(autocommit: bool, timeout: float | None) -> Any:
-    conn = get_pool().getconn(timeout=timeout)
-    if autocommit:
-        conn.autocommit = True
-    return conn
+    pool = get_pool()
+    return pool.getconn_for_reads(timeout) if autocommit else pool.getconn(timeout=timeout)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from .connection import Leased, Returning, close_cursors, hang_up, is_inherited
 from .errors import PoolClosed, PoolTimeout, PoolTooBusy
 from .guard import Guard
 from .housekeeper import housekeeper
+from .liveness import FRESH
 from .opener import Opener
 from .pool_options import PoolOptions
 from .record import UNREFERENCED, Record
@@ -40,11 +41,7 @@ class Leasing:
     waits_for_itself = True  # a caller that holds every connection may have lent them to other threads
 
     def __init__(
-        self,
-        sizes: tuple[int, int],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: PoolOptions,
+        self, sizes: tuple[int, int], args: tuple[Any, ...], kwargs: dict[str, Any], options: PoolOptions
     ) -> None:
         self.options = options
         self._opener = Opener(args, kwargs, options, self.lease_kind)
@@ -58,6 +55,7 @@ class Leasing:
         is_bounced = self.options.reset == "pgbouncer"
         self._trusted_for = float("inf") if is_bounced else self.options.pre_ping_after
         self._has_hook = self.options.on_return is not None
+        self._is_plain = self._opener.is_plain
         self._slots = Slots(minconn, maxconn, self._clock)
         self._slots.closed = self._slots.attention = closed
         self._idle, self._leased = self._slots.idle, self._slots.leased
@@ -99,7 +97,8 @@ class Leasing:
             return self._acquire(key, timeout)
         record: Record = conn._record
         now = self._clock()
-        if now >= record.fit_until or now >= record.expires or record.poll(0):  # type: ignore[misc]
+        is_rested = now - record.returned > FRESH
+        if now >= record.fit_until or now >= record.expires or (is_rested and record.poll(0)):  # type: ignore[misc]
             return self._acquire(key, timeout, conn)
         if record.givers and sys.getrefcount(conn) == UNREFERENCED:
             record.givers.clear()  # no stale variable is left that could be used
@@ -185,7 +184,8 @@ class Leasing:
         if got is PERMIT:
             self._slots.withdraw_permit()
         elif isinstance(got, connection):
-            self._keep(got)
+            self._idle.append(got)
+            self._close_surplus()
 
     def _checked(self, got: Any) -> tuple[Any, Waiter | None]:
         """Make a fit connection of what was handed out; or return a Waiter, for another try."""
@@ -310,6 +310,11 @@ class Leasing:
         """Undo what a lease left behind; when that cannot be, close the connection and return False."""
         if is_inherited(conn):
             return False
+        if self._is_plain and not close and now < record.expires and reset.left_nothing(conn, record):
+            record.touched = False
+            record.users = None
+            close_cursors(record)
+            return True
         try:
             reason = "closed by its user" if close else self._fault(conn, record, now)
         except BaseException:
@@ -358,11 +363,6 @@ class Leasing:
         record.touched = False
         close_cursors(record)
         return ""
-
-    def _keep(self, conn: Any) -> None:
-        """Put a connection back that was handed out and not leased."""
-        self._idle.append(conn)
-        self._close_surplus()
 
     def _close_surplus(self) -> None:
         """Hand out what is free; close what is above maxconn, or of a closed pool."""

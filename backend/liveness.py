@@ -25,6 +25,10 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection
 READABLE = select.POLLIN | select.POLLPRI | select.POLLERR | select.POLLHUP | select.POLLNVAL
 HUNG_UP = select.POLLERR | select.POLLHUP | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
 Poll = Callable[[int], list[Any]]
+# Seconds in which a socket that was in use just now is not looked at: a look lets go of the interpreter's lock,
+# and under load another thread takes that at once. No longer than it takes to hear of a server's end otherwise;
+# HikariCP trusts for half a second.
+FRESH = 0.001
 
 
 def watch(conn: connection) -> Poll:

@@ -32,6 +32,7 @@ class Opener:
         create_time: seconds spent in successful connects.
         is_bounced: whether the last connection led to PgBouncer.
         must_write: whether the DSN asks for a server that takes writes.
+        is_plain: whether a lease that left nothing on its object has nothing to be undone at the server either.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Opener:
         self.create_time = 0.0
         self.is_bounced = False
         self.must_write = _known(self._arguments).get("target_session_attrs") in WRITABLE
+        clears_sessions = options.reset in ("reset", "watch")
+        self.is_plain = not (self.must_write or clears_sessions or options.on_return is not None)
 
     def open(self, give_back: Callable[[Any], None] | None) -> Any:
         """Connect.

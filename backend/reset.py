@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.extensions import (
     STATUS_PREPARED,
+    STATUS_READY,
     TRANSACTION_STATUS_ACTIVE,
     TRANSACTION_STATUS_IDLE,
     TRANSACTION_STATUS_UNKNOWN,
@@ -49,6 +50,11 @@ class Baseline(NamedTuple):
     notifies: Any
     names: frozenset[str]
 
+    @property
+    def autocommit(self) -> bool:
+        """Whether it was opened in autocommit."""
+        return bool(self.attributes[ATTRIBUTES.index("autocommit")])
+
 
 def baseline(conn: Any) -> Baseline:
     """Return what a later `clean` restores; taken before the first lease."""
@@ -69,6 +75,20 @@ def is_pristine(conn: Any, record: Record) -> bool:
         or ((conn.string_types or before.string_types) and _differ(conn.string_types, before.string_types))
         or ((conn.binary_types or before.binary_types) and _differ(conn.binary_types, before.binary_types))
         or len(conn.__dict__) != len(before.names)
+    )
+
+
+def left_nothing(conn: Any, record: Record) -> bool:
+    """Tell whether a lease that sent something left neither a transaction nor a change on the object.
+
+    As nearly every lease of a read in autocommit, and every one that was committed. For the modes that do not
+    clear the session.
+    """
+    return (
+        not record.altered
+        and conn.status == STATUS_READY
+        and _status(conn) == TRANSACTION_STATUS_IDLE
+        and is_pristine(conn, record)
     )
 
 

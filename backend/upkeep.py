@@ -77,7 +77,8 @@ def fill(pool: Any, *, raises: bool) -> None:
                 pool._slots.raise_if_unreachable()
             return
         conn._record.fit_until = pool._clock() + pool._trusted_for
-        pool._keep(conn)
+        pool._idle.append(conn)
+        pool._close_surplus()
 
 
 def _reserved(pool: Any, *, presses: bool) -> bool:

@@ -63,8 +63,8 @@ MAY_IMPORT = {
     "keepable": {"sqltext"},
     "keyset": {"page_order"},
     "leasing": {
-        "connection", "errors", "fork", "guard", "holders", "housekeeper", "opener", "pool_options", "record",
-        "reset", "site", "slots", "upkeep", "waitqueue",
+        "connection", "errors", "fork", "guard", "holders", "housekeeper", "liveness", "opener", "pool_options",
+        "record", "reset", "site", "slots", "upkeep", "waitqueue",
     },
     "liveness": set(),
     "literal_types": set(),
