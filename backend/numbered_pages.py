@@ -23,6 +23,7 @@ from .nested_pages import new_nonce, with_cursors
 from .page_limits import check_sizes, read_number
 from .page_order import parse_order
 from .page_statement import NONCE, ListSql, check_parameters, own_parameters, run
+from .prepared import Statement, first_row
 from .sqltext import excerpt
 
 NONE, EXACT, CAPPED, ESTIMATED = COUNTS = ("none", "exact", "capped", "estimated")
@@ -118,12 +119,12 @@ class NumberedPages:
         self.parameters = own_parameters(self._parts, ("page", "size"))
         self._has_nested = NONCE in self._parts.parameters
         self._kept = _KeptTotals(count_for, clock)
-        self._plain, self._counting = self._statement(NOBODY_COUNTS), self._statement(self._total())
+        self._plain, self._counting = (Statement(self._text(total)) for total in (NOBODY_COUNTS, self._total()))
 
     @property
     def sql(self) -> str:
         """The statement of a page, with its total."""
-        return self._counting
+        return self._counting.sql
 
     def fetch(self, conn: Any, /, page: Any = None, size: Any = None, **parameters: Any) -> NumberedPage:
         """Read a page.
@@ -166,7 +167,7 @@ class NumberedPages:
         except PageError as error:
             raise PageError(f"{error}: the list goes {self.deepest} rows deep") from None
 
-    def _statement(self, total: str) -> str:
+    def _text(self, total: str) -> str:
         page = self._parts.page(self._parts.columns, [], "LIMIT %(page_size)s + 1 OFFSET %(page_offset)s")
         return (
             f'{page} SELECT to_json({self._parts.items("%(page_size)s")}) AS items, '
@@ -183,7 +184,7 @@ class NumberedPages:
     def _counted(self, conn: Any, counted: bytes | None, values: dict[str, Any]) -> int | None:
         if self._count == ESTIMATED:
             sql = f'EXPLAIN (FORMAT JSON) SELECT FROM {self._parts.rows} "~row"'
-            return int(json.loads(run(conn, sql, values)[0])[0]["Plan"]["Plan Rows"])
+            return int(json.loads((first_row(conn, sql, values) or [b""])[0])[0]["Plan"]["Plan Rows"])
         return None if counted is None else int(counted)
 
     def _told(self, total: int | None) -> tuple[int | None, str]:
