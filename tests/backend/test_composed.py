@@ -60,5 +60,5 @@ def test_what_can_be_no_name_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("template", [None, 7, b"SELECT 1 AS x"])
 def test_what_is_no_text_is_refused(template: Any) -> None:
-    with pytest.raises(NodeError, match="a template is text or a psycopg2.sql object"):
+    with pytest.raises(NodeError, match=r"a template is text or a psycopg2.sql object"):
         one(template)

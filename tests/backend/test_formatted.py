@@ -43,7 +43,7 @@ def legacy_row(conn: Any, sql: str, **parameters: Any) -> dict[str, Any]:
 MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(timezone.utc))
 NUMBERS = st.one_of(
     st.decimals(-(10**8), 10**8, places=3), st.decimals(-1, 1, places=12), st.decimals(0, 0, places=9),
-    st.sampled_from(["0.000001", "0.0000001", "-0.00000012", "NaN", "0", "0.000000", "0.0000000", "1e-20", "123.450"]),
+    st.sampled_from(["0.000001", "0.0000001", "-0.00000012", "NaN", "0", "0.000000", "0.0000000", "1e-20"]),
 )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_flask_json_is_what_jsonify_made_of_the_same_row(conn: Any, at: datetime
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=MOMENTS | MOMENTS.map(lambda at: at.replace(microsecond=0)), number=NUMBERS)
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
-def test_str_json_is_what_default_str_made_of_the_same_row(conn: Any, zone: str, at: datetime, number: Any) -> None:
+def test_str_json_is_what_default_str_made_of_the_row(conn: Any, zone: str, at: datetime, number: Any) -> None:
     at = at.replace(year=max(at.year, 1952))  # before, offsets had seconds
     with conn.cursor() as cursor:
         cursor.execute(f"SET timezone = '{zone}'")
@@ -148,7 +148,7 @@ def test_it_is_one_statement_after_the_first_call(conn: Any) -> None:
 def test_a_hole_that_cannot_be_described_is_refused_with_its_name(conn: Any) -> None:
     tree = many("SELECT x.* FROM (SELECT a.n, {kids} FROM generate_series(1, 2) a (n)) x", kids=many("SELECT a.n"))
     assert len(tree.fetch(conn)) == 2
-    with pytest.raises(NodeError, match="{kids} must stand in the outermost SELECT list"):
+    with pytest.raises(NodeError, match=r"{kids} must stand in the outermost SELECT list"):
         formatted(tree, FLASK_JSON).fetch(conn)
 
 

@@ -43,9 +43,11 @@ INTEGERS = st.sampled_from(
 )
 VALUES = st.one_of(
     INTEGERS, st.integers(), st.booleans(), st.none(), st.text("ab'\\%", max_size=5), st.dates(),
-    st.datetimes(), st.datetimes(timezones=st.just(UTC)), st.times(), st.timedeltas(timedelta(-9999), timedelta(9999)),
+    st.datetimes(), st.datetimes(timezones=st.just(UTC)), st.times(),
+    st.timedeltas(timedelta(-9999), timedelta(9999)),
     st.binary(max_size=5), st.decimals(), st.floats(), st.lists(INTEGERS, max_size=3),
-    st.lists(st.text("ab", max_size=2), max_size=3), st.lists(st.none() | st.integers() | st.text("a"), max_size=2),
+    st.lists(st.text("ab", max_size=2), max_size=3),
+    st.lists(st.none() | st.integers() | st.text("a"), max_size=2),
 )  # fmt: skip
 
 
@@ -60,10 +62,13 @@ def test_the_type_is_the_servers_or_is_not_told(conn: Any, value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (7, "integer"), (2**31, "bigint"), (-(2**31), "integer"), (-(2**31) - 1, "bigint"), (2**63, "numeric"), (7.5, "numeric"), (7.0, "numeric"),
-        (float("nan"), ""), (float("inf"), ""), (Decimal("1.50"), "numeric"), (Decimal("5"), ""), (Decimal("1E+2"), ""),
+        (7, "integer"), (2**31, "bigint"), (-(2**31), "integer"), (-(2**31) - 1, "bigint"), (2**63, "numeric"),
+        (7.5, "numeric"), (7.0, "numeric"),
+        (float("nan"), ""), (float("inf"), ""), (Decimal("1.50"), "numeric"), (Decimal("5"), ""),
+        (Decimal("1E+2"), ""),
         (Decimal("NaN"), ""), (True, "boolean"), ("x", "unknown"), (None, "unknown"), (b"x", "bytea"),
-        (date(2024, 1, 1), "date"), (datetime(2024, 1, 1), "timestamp"), (datetime(2024, 1, 1, tzinfo=UTC), "timestamptz"),
+        (date(2024, 1, 1), "date"), (datetime(2024, 1, 1), "timestamp"),
+        (datetime(2024, 1, 1, tzinfo=UTC), "timestamptz"),
         (time(1), "time"), (timedelta(1), "interval"), ([1, 2], "integer[]"), ([1, 2**40], "bigint[]"),
         (["a"], "text[]"), ([], ""), ([1, None], ""), ([1, "a"], ""), ([[1]], ""), ((1, 2), ""), ({}, ""),
         (memoryview(b"x"), ""), (type("Text", (str,), {})("x"), ""),

@@ -211,7 +211,9 @@ def test_no_more_than_kept_plans_per_connection(make_pool: MakePool) -> None:
         assert len(kept(conn)) == 3
 
 
-@pytest.mark.parametrize("options", [{"kept_plans": 0}, {"reset": "reset"}, {"reset": "watch"}, {"reset": "pgbouncer"}])
+@pytest.mark.parametrize(
+    "options", [{"kept_plans": 0}, {"reset": "reset"}, {"reset": "watch"}, {"reset": "pgbouncer"}]
+)
 def test_nothing_is_kept_where_it_is_not_wanted_or_the_session_is_not_ours(
     make_pool: MakePool, options: dict[str, Any]
 ) -> None:
@@ -270,7 +272,8 @@ def test_any_cursor_class(make_pool: MakePool, factory: Any) -> None:
 
 
 VALUE = st.one_of(
-    st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.text("a'%\\{}", max_size=4), st.none(), st.booleans(),
+    st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.text("a'%\\{}", max_size=4), st.none(),
+    st.booleans(),
     st.decimals(allow_nan=False, allow_infinity=False, places=2), st.dates(), st.datetimes(),
     st.lists(st.integers(-5, 2**40), min_size=1, max_size=3), st.binary(max_size=3),
 )  # fmt: skip

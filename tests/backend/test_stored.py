@@ -134,7 +134,8 @@ def test_another_statement_or_other_types_are_another_function() -> None:
     assert stored(NODE, "doc", **TYPES).name == stored(NODE, "doc", word="text", id="integer").name
 
 
-def test_plans_are_kept_behind_transaction_pooling(bouncer: Bouncer, conn: Any, made: Stored, make_pool: Any) -> None:
+@pytest.mark.usefixtures("conn")
+def test_plans_are_kept_behind_transaction_pooling(bouncer: Bouncer, made: Stored, make_pool: Any) -> None:
     pool = make_pool(1, 2, connect={"dsn": bouncer.url("app", "app")}, reset="pgbouncer")
     for _ in range(3):
         with pool.connection() as leased:
@@ -172,8 +173,8 @@ def test_what_cannot_be_declared_is_refused(name: str, types: dict[str, Any], sa
 
 
 @pytest.mark.parametrize(
-    "kind", ["bigint", "text[]", "numeric(10,2)", "numeric(10, 2)[]", "double precision", "timestamp with time zone",
-             "pg_catalog.int4", '"char"', "varchar(20)", "time(3) with time zone"],
+    "kind", ["bigint", "text[]", "numeric(10,2)", "numeric(10, 2)[]", "double precision",
+             "timestamp with time zone", "pg_catalog.int4", '"char"', "varchar(20)", "time(3) with time zone"],
 )  # fmt: skip
 def test_types_of_every_spelling(conn: Any, kind: str) -> None:
     made = stored(one("SELECT (%(x)s IS NULL) AS x"), "tests_types", x=kind)

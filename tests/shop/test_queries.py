@@ -28,7 +28,7 @@ def test_no_query_lacks_an_index(shop_postgresql: Any) -> None:
 def test_the_migration_makes_the_functions_of_the_queries() -> None:
     text = Path(MIGRATIONS[1]).read_text(encoding="utf-8")
     body = "\n".join(line for line in text.splitlines() if not line.startswith("--")).strip()
-    assert body == "\n\n".join(function.up for function in FUNCTIONS), "paste each function's `up` into functions.sql"
+    assert body == "\n\n".join(function.up for function in FUNCTIONS), "paste each `up` into functions.sql"
 
 
 def test_the_functions_are_found(shop_postgresql: Any) -> None:

@@ -22,7 +22,7 @@ SLOWER = (
 )
 
 # Of the ideal of the same round, planned by the simple protocol.
-SHARES = (("direct", 0.9), ("bouncer", 0.85), ("kept", 1.1))
+SHARES = (("direct", 0.9), ("bouncer", 0.85), ("bouncer-function", 0.85), ("kept", 1.1))
 
 DEEP = 1.5  # times page 1
 DEPTH = 200_000  # rows; nearer to the front it proves nothing

@@ -43,7 +43,7 @@ class Plan:
     http_rounds: int = 7
     http_seconds: float = 3.0
     http_warm_up: float = 1.0
-    users: int = 16
+    users: int = 32
     page_rounds: int = 200
     depth: int = 200_000
     exports: tuple[int, ...] = (400_000, 2_000_000)

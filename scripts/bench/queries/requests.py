@@ -30,7 +30,7 @@ from .plan import Plan
 from .shop import DATABASE, ROLE, Shop
 from .worker import drawn
 
-THREADS = 4  # of a worker, as the demo has them
+THREADS = 8  # of a worker, the default of the setting
 NO_RESTARTS = ("--max-requests", "0")  # workers that are replaced take time from whoever is measured just then
 SHOP = "/api/admin/customers/{}?include=appointmentDetails"  # its own route, which calls the function
 STATEMENT = "/bench/statement/{}"
