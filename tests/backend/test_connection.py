@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import uuid
 import weakref
 from collections.abc import Callable, Iterator
 from io import StringIO
@@ -42,7 +43,11 @@ class TestRealConnection:
         assert isinstance(conn, connection)
         assert isinstance(conn, Leased)
 
-    def test_register_type_and_what_builds_on_it(self, conn: Any, cluster: Any, database: str) -> None:
+    def test_register_type_and_what_builds_on_it(
+        self, conn: Any, cluster: Any, database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for kind in (dict, uuid.UUID):  # what is registered for a connection is registered for all as well
+            monkeypatch.setitem(psycopg2.extensions.adapters, (kind, psycopg2.extensions.ISQLQuote), None)
         cluster.execute("CREATE EXTENSION IF NOT EXISTS hstore", dbname=database)
         psycopg2.extras.register_hstore(conn)
         assert query(conn, "SELECT 'a=>1'::hstore") == {"a": "1"}

@@ -92,7 +92,7 @@ def test_two_hundred_requests_at_once_all_get_their_own_answer(
     assert {answer["imported_in"] in {one["pid"] for one in answers} for answer in answers} == {preload == "0"}
     assert backends() <= before + 2 * 3
     web.stop()
-    until(lambda: backends() == before, "the workers' backends end with them")
+    until(lambda: backends() <= before, "the workers' backends end with them")
 
 
 @pytest.mark.parametrize("worker", EVERY_WORKER)
@@ -125,7 +125,7 @@ def test_a_killed_worker_is_replaced_and_its_backends_end(
     assert all(answer["doubled"] == 2 * answer["number"] for answer in later)
     assert not dead & {answer["backend"] for answer in later}
     web.stop()
-    until(lambda: backends() == before, "all backends are gone")
+    until(lambda: backends() <= before, "all backends are gone")
 
 
 def test_a_preloaded_app_that_keeps_a_connection_is_refused_with_one_line(url: str) -> None:
@@ -210,7 +210,7 @@ def test_160_requests_to_an_app_that_connected_at_its_import_get_their_own_answe
         assert imported.isdisjoint(workers_of(answers))
     assert {one["housekeepers"] for one in answers} == {1}
     web.stop()
-    until(lambda: backends() == before, "the backends end with their workers")
+    until(lambda: backends() <= before, "the backends end with their workers")
     assert "Traceback" not in log_of(web)
 
 
@@ -271,7 +271,7 @@ def test_workers_recycled_under_load_fail_no_request_and_leave_no_backend(
     check(answers, len(answers))
     until(lambda: backends() <= before + 2 * (3 + 3) + 2, "the backends of the workers that were replaced end")
     web.stop()
-    until(lambda: backends() == before, "all backends are gone")
+    until(lambda: backends() <= before, "all backends are gone")
 
 
 @pytest.mark.parametrize("worker", EVERY_WORKER)
@@ -292,7 +292,7 @@ def test_a_terminated_server_finishes_what_is_in_flight_and_leaves_no_backend(
     answers = [client.result(20) for client in clients]
     assert len({one["backend"] for one in answers}) == 2
     web.child.process.wait(20)
-    until(lambda: backends() == before, "all backends are gone")
+    until(lambda: backends() <= before, "all backends are gone")
 
 
 @pytest.mark.parametrize("preload", ["0", "1"], ids=["", "preload"])
@@ -313,7 +313,7 @@ def test_a_reload_under_load_fails_no_request_and_leaves_no_backend(
     check(after, 32)
     assert old.isdisjoint({one["pid"] for one in after})
     web.stop()
-    until(lambda: backends() == before, "all backends are gone")
+    until(lambda: backends() <= before, "all backends are gone")
 
 
 @GEVENT
@@ -334,4 +334,4 @@ def test_a_killed_gevent_worker_is_replaced_and_its_backends_end(
     until(lambda: ask_once(web, "/lease/pool/x")["pid"] not in old, "another worker takes its place", 20)
     check(lease_often(web, 64), 64)
     web.stop()
-    until(lambda: backends() == before, "all backends are gone")
+    until(lambda: backends() <= before, "all backends are gone")

@@ -179,5 +179,5 @@ def test_a_hundred_thousand_leases_with_faults_at_random_lose_nothing(
         assert stats["opened"] - stats["closed"] - stats["dropped"] == stats["size"]
         until(lambda: backends() - before == stats["size"], "no other backend is left")
         pool.closeall()
-        until(lambda: backends() == before, "no backend is left")
+        until(lambda: backends() <= before, "no backend is left")
     assert took < 300.0  # nobody slept; 20 to 70 s, as the machine is
