@@ -146,23 +146,20 @@ def _ours(route: Route) -> Handle:
 
 
 def _ours_leased(route: Route) -> Handle:
-    """Open the way of an app: a lease for each call, from a pool whose connections keep plans where they may."""
+    """Open the way of an app: a lease for each call, as `get_db_connection(autocommit=True)` takes it."""
     backend, node = import_module("backend"), _node()
     options = backend.PoolOptions(reset="pgbouncer") if route.shared else backend.PoolOptions()
-    pool = backend.ThreadedConnectionPool(1, 1, route.dsn, pool_options=options)
-
-    def leased(use: Callable[[Any], Any]) -> Any:
-        conn = pool.getconn()
-        try:
-            conn.autocommit = True
-            return use(conn)
-        finally:
-            pool.putconn(conn)
+    pool = import_module("backend.database_helper").SharedPool(1, 1, route.dsn, pool_options=options)
 
     def profile(customer_id: int) -> bytes:
-        return bytes(leased(lambda conn: node.json(conn, id=customer_id)))
+        with pool.getconn_for_reads() as conn:
+            return bytes(node.json(conn, id=customer_id))
 
-    return Handle(profile, pool.closeall, lambda: int(leased(_count_plans)))
+    def plans() -> int:
+        with pool.getconn_for_reads() as conn:
+            return int(_count_plans(conn))
+
+    return Handle(profile, pool.closeall, plans)
 
 
 def _count_plans(conn: Any) -> int:
