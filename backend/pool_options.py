@@ -25,7 +25,7 @@ class PoolOptions:
             all expire together; 0 keeps it for ever.
         max_idle: connections above minconn that were idle for longer are closed; 0 keeps them.
         pre_ping_after: a connection idle for longer is pinged by a query at checkout. The socket is looked
-            at every time in any case, which costs no round trip.
+            at in any case, which costs no round trip, unless it was in use within the last millisecond.
         leak_after: a lease held for longer is logged once, with the stack that took it, and again when it
             comes back; 0 is off.
         held_idle_after: a lease held for longer while no query runs on it is logged once, with what its

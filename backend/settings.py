@@ -141,7 +141,7 @@ TABLE: tuple[Setting, ...] = (
       "Connections above DB_POOL_MIN that are idle for longer are closed; 0 keeps them."),
     S("DB_POOL_PRE_PING_AFTER", _number, 30.0, 0, 1e9, "s", "frequent",
       "A connection idle for longer is pinged by a query before it is handed out; "
-      "the socket itself is looked at each time."),
+      "the socket itself is looked at after a millisecond."),
     S("DB_POOL_LEAK_AFTER", _number, 60.0, 0, 1e9, "s", "frequent",
       "A lease held for longer is logged once, with the stack that took it; 0 is off."),
     S("DB_POOL_HELD_IDLE_AFTER", _number, 5.0, 0, 1e9, "s", "frequent",

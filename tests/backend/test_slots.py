@@ -54,7 +54,8 @@ def give_back(slots: Slots, conn: Conn) -> None:
     conn._record.leased = False
     slots.idle.append(conn)
     if slots.attention:
-        slots.settle()
+        for _ in slots.settle():
+            slots.gone("above maxconn")
 
 
 class TestDecide:
@@ -326,7 +327,7 @@ def test_whatever_happens_every_slot_is_accounted_for(steps: list[str], chance: 
         elif step == "resume":
             slots.resume()
             slots.settle()
-        conn = None  # a name that would keep a dropped one alive
+        conn = got = None  # names that would keep a dropped one alive
         for waiter in [each for each in waiters if each.result is not None]:
             waiters.remove(waiter)
             permits += waiter.result is PERMIT

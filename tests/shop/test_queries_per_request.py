@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from scripts.demo.counting import STATEMENTS
@@ -19,7 +21,9 @@ def _statements(cluster: Cluster, shop: Shop) -> int:
 
 def _counted(cluster: Cluster, shop: Shop, method: str, path: str, json: object = None) -> int:
     client = HttpClient(shop.url)
-    before = _statements(cluster, shop)
+    before = -1
+    while before != (before := _statements(cluster, shop)):  # a question of the start may still be under way
+        time.sleep(0.1)
     status, _, body = client.request(method, path, json)
     client.close()
     assert status == 200, body
