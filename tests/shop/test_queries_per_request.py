@@ -21,7 +21,7 @@ def _statements(cluster: Cluster, shop: Shop) -> int:
 
 def _counted(cluster: Cluster, shop: Shop, method: str, path: str, json: object = None) -> int:
     client = HttpClient(shop.url)
-    client.request("GET", "/api/vehicles/1")  # after half a minute's rest PgBouncer first asks its server by SELECT 1
+    client.request("GET", "/api/vehicles/1")  # PgBouncer asks its rested server by SELECT 1
     before = -1
     while before != (before := _statements(cluster, shop)):  # a question of the start may still be under way
         time.sleep(0.1)
