@@ -23,6 +23,7 @@ from psycopg2.sql import Composable
 from .copies import copied
 from .query_store import LONGEST, Answer, QueryStore
 from .read_only import TODAY, effect
+from .rows import made_as
 
 at_work: ContextVar[QueryStore | None] = ContextVar("harden_query_cache", default=None)
 paused: ContextVar[bool] = ContextVar("harden_query_cache_paused", default=False)
@@ -219,17 +220,7 @@ def dressed(make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return the cursor that `make` makes, as one that uses the cache."""
     cursor = make(*args, **kwargs)
     kind = cached_cursor(type(cursor))
-    if kind is type(cursor):
-        return cursor
-    try:
-        cursor.__class__ = kind
-    except TypeError:  # psycopg2's own class, or one with __slots__: of another layout
-        if len(args) > 1:
-            args = args[0], kind, *args[2:]
-        else:
-            kwargs = {**kwargs, "cursor_factory": kind}
-        cursor = make(*args, **kwargs)
-    return cursor
+    return cursor if kind is type(cursor) else made_as(kind, cursor, make, *args, **kwargs)
 
 
 class CachingConnection(psycopg2.extensions.connection):

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .errors import SchemaError
+from .rows import only_value
 
 TableName = str | tuple[str, str]  # as the caller writes it; a pair is (schema, table), whatever dots it has
 SHOWN = 8  # choices in a message; all of them are in SchemaError.choices
@@ -248,7 +249,7 @@ def _fetch(conn: Any, sql: str, parameters: Mapping[str, Any] | None = None) -> 
     with conn.cursor() as cursor:
         cursor.execute(sql, parameters)
         row = cursor.fetchone()
-    return json.loads(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
+    return json.loads(only_value(row))
 
 
 def _last_names(name: TableName) -> list[str]:

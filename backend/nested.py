@@ -25,6 +25,7 @@ from . import selectlist, slowness
 from .composed import text_of
 from .errors import NodeError
 from .prepared import Statement
+from .rows import only_value
 from .sqltext import Token, code, excerpt, rendered, scan
 
 ROW = "_row_"  # a column of this name would be taken for the row, so no likely one
@@ -109,7 +110,7 @@ class Node:
         with conn.cursor() as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self.statement.sql}", parameters)
             rows = cursor.fetchall()
-        return "\n".join(str(next(iter(row.values())) if isinstance(row, Mapping) else row[0]) for row in rows)
+        return "\n".join(str(only_value(row)) for row in rows)
 
     def __repr__(self) -> str:
         return f"<{'many' if self.is_list else 'one'} {excerpt(self.template)}>"

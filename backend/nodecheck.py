@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTR
 from .catalog import Catalog, read_known
 from .errors import NodeError, SchemaError
 from .planwalk import Plan, Unserved, tables_in, unserved
+from .rows import only_value
 
 _PARAMETER = re.compile(r"%\((?P<name>\w+)\)s|%%")
 _CAST_MAY_HELP = ("42P18", "42P08", "42725", "42883", "42804", "22P02")  # errors that a parameter's type can be
@@ -177,7 +178,7 @@ def _ask(conn: Any, sql: str) -> Any:
         row = cursor.fetchone()
         if conn.info.transaction_status == TRANSACTION_STATUS_INTRANS:
             cursor.execute(f"CLOSE {name}")
-    return json.loads(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
+    return json.loads(only_value(row))
 
 
 def _numbered(sql: str) -> tuple[str, int]:

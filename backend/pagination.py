@@ -25,6 +25,7 @@ from .page_limits import check_sizes, read_number
 from .page_order import parse_order
 from .page_statement import NONCE, ListSql, check_parameters, keyset_statement, own_parameters, run
 from .prepared import Statement
+from .rows import only_value
 from .sqltext import excerpt
 
 
@@ -164,7 +165,7 @@ class CursorPages:
         with conn.cursor() as reader:
             reader.execute(f"EXPLAIN (ANALYZE, BUFFERS) {self._statement(position, rows).sql}", values)
             lines = reader.fetchall()
-        return "\n".join(str(next(iter(line.values())) if isinstance(line, dict) else line[0]) for line in lines)
+        return "\n".join(str(only_value(line)) for line in lines)
 
     def per_parent(self, size: int | None = None, **given: str) -> Node:
         """Return a child node: this list's first page for each row of its parent, `{"items": [...], "next": ...}`.

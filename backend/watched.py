@@ -19,6 +19,7 @@ from psycopg2.sql import Composable
 
 from .errors import SessionStateError
 from .pool_options import PoolOptions
+from .rows import made_as
 from .site import app_line
 from .statements import HELD, SETTING, WIPE, Change, may_change_session, session_change
 
@@ -43,15 +44,7 @@ class Watch:
     def __call__(self, conn: Any, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return the cursor that `make` makes, watched."""
         cursor = make(*args, **kwargs)
-        kind = watching(type(cursor))
-        try:
-            cursor.__class__ = kind
-        except TypeError:  # psycopg2's own class, or one with __slots__: of another layout
-            if len(args) > 1:
-                args = args[0], kind, *args[2:]
-            else:
-                kwargs = {**kwargs, "cursor_factory": kind}
-            cursor = make(*args, **kwargs)
+        cursor = made_as(watching(type(cursor)), cursor, make, *args, **kwargs)
         cursor._watch = self
         return cursor
 

@@ -32,10 +32,10 @@ MAY_IMPORT = {
     "batch": {"errors", "ids", "lookup"},
     "batch_write": {"errors", "lookup", "returned", "values_clause", "write_pages"},
     "batched": {"copies", "errors", "loader"},
-    "cached_cursor": {"copies", "query_store", "read_only"},
+    "cached_cursor": {"copies", "query_store", "read_only", "rows"},
     "composed": {"errors"},
     "byte_queue": {"errors"},
-    "catalog": {"errors"},
+    "catalog": {"errors", "rows"},
     "conditions": set(),
     "connection": {"record", "site"},
     "copies": set(),
@@ -70,9 +70,9 @@ MAY_IMPORT = {
     "literal_types": set(),
     "loader": {"batch", "errors", "scope"},
     "lookup": {"errors", "ids"},
-    "nested": {"composed", "errors", "prepared", "selectlist", "slowness", "sqltext"},
+    "nested": {"composed", "errors", "prepared", "rows", "selectlist", "slowness", "sqltext"},
     "nested_pages": {"cursors", "errors", "nested", "page_statement", "sqltext"},
-    "nodecheck": {"catalog", "errors", "planwalk"},
+    "nodecheck": {"catalog", "errors", "planwalk", "rows"},
     "numbered_pages": {
         "cursors", "errors", "nested", "nested_pages", "page_limits", "page_order", "page_statement", "prepared",
         "sqltext",
@@ -85,7 +85,7 @@ MAY_IMPORT = {
     "page_statement": {"errors", "keyset", "nested", "page_order", "prepared", "sqltext"},
     "pagination": {
         "cursors", "errors", "nested", "nested_pages", "page_limits", "page_order", "page_statement", "prepared",
-        "sqltext",
+        "rows", "sqltext",
     },
     "plans": set(),
     "planwalk": {"catalog", "conditions"},
@@ -101,6 +101,7 @@ MAY_IMPORT = {
     "returned": {"errors", "lookup", "write_pages"},
     "row_formats": {"errors"},
     "row_stream": {"byte_queue", "copy_stream", "cursor_stream", "errors", "stream_limit", "stream_source"},
+    "rows": set(),
     "scope": set(),
     "select_text": {"errors"},
     "serving": {
@@ -124,7 +125,7 @@ MAY_IMPORT = {
     "upkeep": {"holders", "record"},
     "values_clause": {"errors", "sqlmask"},
     "waitqueue": set(),
-    "watched": {"errors", "pool_options", "site", "statements"},
+    "watched": {"errors", "pool_options", "rows", "site", "statements"},
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
 KNOW_FLASK = {"app_loader", "extension", "http", "page_routes", "serving", "streaming"}
@@ -223,14 +224,14 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] == "backend"
 def _closure(*distributions: str) -> set[str]:
     """Return the modules that these distributions and all they need bring along."""
     found: set[str] = set()
-    todo = list(distributions)
-    while todo:
-        name = canonicalize_name(todo.pop())
+    unseen = list(distributions)
+    while unseen:
+        name = canonicalize_name(unseen.pop())
         if name in found:
             continue
         found.add(name)
         needs = [Requirement(text) for text in metadata.requires(name) or ()]
-        todo += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+        unseen += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
     files = [file for name in found for file in metadata.files(name) or ()]
     return {file.parts[0].removesuffix(".py") for file in files if file.suffix in (".py", ".so")}
 
