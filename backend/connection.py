@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 # Both set by the query cache at its first use: what makes the cursors of all leases, and what is told of each
 # call of a lease that may change answers without a cursor, such as `reset()` and `tpc_commit()`.
 dress: Callable[..., Any] | None = None
+# Set by watch.py: makes the cursors of all leases such that their queries are noted.
+monitored: Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any] | None = None
 overheard: Callable[[], None] | None = None
 
 
@@ -77,7 +79,15 @@ class Leased(connection):
         record.touched = True
         if record.thread != threading.get_ident():
             _note_user(record)
-        make = super().cursor if dress is None else functools.partial(dress, super().cursor)
+        make = super().cursor
+        if monitored is not None:
+            if dress is None and record.watch is None:  # the common case, and on every query's path
+                cursor = monitored(self, make, args, kwargs)
+                _remember(record.cursors, cursor)
+                return cursor
+            make = functools.partial(_monitored, self, make)
+        if dress is not None:
+            make = functools.partial(dress, make)
         cursor = make(*args, **kwargs) if record.watch is None else record.watch(self, make, *args, **kwargs)
         _remember(record.cursors, cursor)
         return cursor
@@ -99,6 +109,10 @@ class Leased(connection):
         if record is not None:
             record.touched = True
         return super().__enter__()
+
+
+def _monitored(conn: Any, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return make(*args, **kwargs) if monitored is None else monitored(conn, make, args, kwargs)
 
 
 def _guarded(name: str, *, alters: bool) -> Any:

@@ -11,6 +11,9 @@ HardenError                    H000  base; never raised itself
 ├── StreamError                H331  a stream that cannot be sent as asked
 │   └── StreamBusy             H332  as many streams as are allowed are open already
 ├── SessionStateError          H404  a statement would change a session that others share (NotSupportedError)
+├── RepeatsError               H501  a request repeated a query, where that is to fail (AssertionError)
+├── QueryCountError            H502  a block sent more queries, or others, than it may (AssertionError)
+├── MonitorError               H503  the monitor, metrics or ops page cannot do what was asked
 └── (with psycopg2.pool.PoolError)
     ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
     ├── PoolTooBusy            H402  `max_waiting` callers wait already (also an OperationalError)
@@ -115,6 +118,46 @@ class StreamBusy(StreamError):
     """As many streams as are allowed at a time are open already; this one was refused at once."""
 
     code = "H332"
+
+
+class RepeatsError(HardenError, AssertionError):
+    """A request ran the same statement again and again, and DB_REPEATS or a test wants that to fail.
+
+    Attributes:
+        found: what repeated: `Repeats` records of events.py.
+    """
+
+    code = "H501"
+
+    def __init__(self, message: str, found: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.found = tuple(found)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.found)
+
+
+class QueryCountError(HardenError, AssertionError):
+    """A block sent more queries than it may, or fewer.
+
+    Attributes:
+        count: how many it sent.
+    """
+
+    code = "H502"
+
+    def __init__(self, message: str, count: int = 0) -> None:
+        super().__init__(message)
+        self.count = count
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.count)
+
+
+class MonitorError(HardenError):
+    """The monitor, the metrics or the ops page cannot do what was asked."""
+
+    code = "H503"
 
 
 class SessionStateError(HardenError, psycopg2.NotSupportedError):

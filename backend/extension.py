@@ -17,14 +17,15 @@ from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
-from . import scope
+from . import scope, watch
 from .cursors import set_app_keys
 from .database_helper import open_pool
 from .endpoints import HealthEndpoints
 from .errors import PageError, PoolTimeout, PoolTooBusy, SettingsError
 from .page_routes import keys_of_app, refuse_page
-from .repeats import SummedLog
+from .request_watch import LOG_KEY, RequestWatch
 from .settings import Settings, load
+from .summed_log import SummedLog
 
 KEY = "harden_psycopg2"
 SCOPES, STREAMED = "harden.scopes", "harden.streamed"  # in the WSGI environment of a request
@@ -67,7 +68,10 @@ def harden_app(app: Flask, settings: Settings) -> None:
     # commit or close what it kept in `g`.
     app.teardown_appcontext_funcs.insert(0, _end_context)
     app.after_request_funcs.setdefault(None, []).insert(0, _note_stream)
-    app.wsgi_app = RequestScopes(app.wsgi_app)  # type: ignore[method-assign]
+    watch.start(settings)
+    app.before_request_funcs.setdefault(None, []).insert(0, _note_route)
+    scopes = RequestScopes(app.wsgi_app)
+    app.wsgi_app = RequestWatch(scopes, STREAMED)  # type: ignore[method-assign]
     for error in (PoolTimeout, PoolTooBusy):
         app.register_error_handler(error, _say_unavailable)
     app.register_error_handler(PageError, refuse_page)
@@ -119,6 +123,12 @@ def _request_scope() -> scope.Scope | None:
 def _scopes_of_request() -> list[scope.Scope] | None:
     """Return the list of the request that came in through `RequestScopes`; None where none did."""
     return request.environ.get(SCOPES) if has_request_context() else None
+
+
+def _note_route() -> None:
+    watched = request.environ.get(LOG_KEY)
+    if watched is not None and request.url_rule is not None:
+        watched.route = request.url_rule.rule
 
 
 def _note_stream(response: Response) -> Response:

@@ -22,7 +22,7 @@ from psycopg2.extensions import parse_dsn
 
 from .errors import SettingsError
 
-PREFIXES = ("DB_POOL_", "DB_PGBOUNCER", "DB_STATEMENT_", "HARDEN_")
+PREFIXES = ("DB_POOL_", "DB_PGBOUNCER", "DB_STATEMENT_", "DB_SLOW_QUERY", "DB_REPEAT", "HARDEN_")
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -159,6 +159,18 @@ TABLE: tuple[Setting, ...] = (
       "`refuse` in get_db_connection() and `report` for a replaced psycopg2.connect."),
     S("DB_STATEMENT_TIMEOUT_MS", _integer, 0, 0, 2_147_483_647, "ms", "frequent",
       "statement_timeout of each new connection when the server is reached directly; 0 leaves the role's own."),
+    S("DB_SLOW_QUERY_MS", _number, 100.0, 0, 3_600_000, "ms", "frequent",
+      "A query that takes longer is logged with its line, its statement and its plan; 0 is off."),
+    S("DB_EXPLAIN_SLOW", _flag, True, None, None, "", "rare",
+      "Ask for the plan of slow SELECTs, by EXPLAIN without executing them, one statement a second at most."),
+    S("DB_QUERY_VALUES", _flag, False, None, None, "", "rare",
+      "Log the values of a slow query's parameters as well; they may be personal data."),
+    S("DB_REPEAT_LIMIT", _integer, 5, 0, 1_000_000, "count", "frequent",
+      "A request that runs one statement from one line more often is reported as N+1; 0 is off."),
+    S("DB_REPEATS", _choice("log", "raise"), "log", None, None, "", "frequent",
+      "What to do about an N+1: `log` it, or `raise` RepeatsError, so that tests fail."),
+    S("DB_SQL_COMMENTS", _flag, False, None, None, "", "rare",
+      "End each statement with a comment that names route and function, for pg_stat_activity."),
     S("DB_PGBOUNCER", _choice("off", "session", "transaction"), "off", None, None, "", "essential",
       "Whether DATABASE_URL leads to PgBouncer, and its pool_mode."),
     S("HARDEN_APP", _text, None, None, None, "", "essential",
@@ -172,6 +184,17 @@ TABLE: tuple[Setting, ...] = (
       "Trusted reverse proxies in front; that many X-Forwarded-For, -Proto and -Host entries are believed."),
     S("HARDEN_OPS_TOKEN", _text, None, None, None, "", "frequent",
       "Opens /health/database/pool to callers that send `Authorization: Bearer TOKEN`; else loopback only."),
+    S("HARDEN_PGBOUNCER_DSN", _dsn, None, None, None, "", "rare",
+      "PgBouncer's console (dbname=pgbouncer, a user of stats_users), for its SHOW POOLS and SHOW STATS."),
+    S("HARDEN_METRICS", _flag, True, None, None, "", "frequent",
+      "Count requests, queries and the pool for /metrics and /ops/."),
+    S("HARDEN_RUN_DIR", _text, None, None, None, "", "rare",
+      "A private folder where the workers of one service share their figures; deploy/gunicorn.conf.py makes one, "
+      "and without any each worker shows its own."),
+    S("HARDEN_LOG_FORMAT", _choice("text", "json"), None, None, None, "", "frequent",
+      "Write the log to stderr as text or JSON lines, with the request's id; when unset, logging is the app's."),
+    S("HARDEN_TRACES", _flag, False, None, None, "", "rare",
+      "Make OpenTelemetry spans of requests and queries, by OpenTelemetry's own packages."),
     S("HARDEN_CURSOR_KEY", _keys, None, None, None, "", "frequent",
       "Signs the cursors of lists, the same for all workers and hosts; several with commas between to change it, "
       "the new one first; when unset, app.secret_key signs."),
@@ -247,7 +270,7 @@ class Settings:
 
 
 def _secret(name: str) -> bool:
-    return name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN", "HARDEN_CURSOR_KEY")
+    return name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN", "HARDEN_CURSOR_KEY", "HARDEN_PGBOUNCER_DSN")
 
 
 def load(

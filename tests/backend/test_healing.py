@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from backend import PoolOptions, PoolTimeout, ThreadedConnectionPool
+from backend.liveness import FRESH
 from scripts.stack import Stack
 from scripts.stack.bouncer import Bouncer
 from scripts.stack.postgres import Cluster

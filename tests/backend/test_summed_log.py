@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from backend import repeats
-from backend.repeats import SummedLog
+from backend.summed_log import SummedLog
 
 
 def test_first_is_logged_at_once_and_the_rest_is_counted(

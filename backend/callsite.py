@@ -1,0 +1,123 @@
+"""Which line of the app runs a query? Frames of libraries and of the kit are passed over.
+
+What belongs to the app is decided once a file: not the standard library, nothing below a site-packages folder,
+not the kit. Where no frame is the app's, the innermost one that is neither the kit's nor the driver's stands in.
+A line is known by its code object and instruction, and becomes text when somebody wants to read it.
+Knows nothing of queries. If this is wrong, an N+1 is blamed on a library.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import CodeType, FrameType
+
+_HERE = str(Path(__file__).parent)
+_STANDARD = str(Path(os.__file__).parent) + os.sep
+_LIBRARIES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+MOST_KNOWN = 10_000
+DEPTH = 8
+# What sends one call's rows page by page: perhaps no loop of the app's.
+_BATCHES = {("extras.py", "execute_values"), ("extras.py", "execute_batch")}
+_OUR_BATCHES = frozenset({"batch.py", "batch_write.py", "lookup.py"})
+_files: dict[str, bool] = {}
+known = _files.get  # whether a file is the app's; None when it was not looked at yet
+_texts: dict[tuple[int, int], tuple[CodeType, str]] = {}
+
+
+def is_app_file(name: str) -> bool:
+    """Tell whether a source file is the app's own."""
+    found = _files.get(name)
+    if found is None:
+        if len(_files) >= MOST_KNOWN:  # code made at run time, with names of its own
+            _files.clear()
+        found = _files[name] = _is_app(name)
+    return found
+
+
+def _is_app(name: str) -> bool:
+    if name.startswith("<") or os.path.split(name)[0] == _HERE or any(part in name for part in _LIBRARIES):
+        return False
+    return not name.startswith(_STANDARD)
+
+
+def outward(frame: FrameType) -> tuple[FrameType, int]:
+    """Return the innermost frame of the app's, from this one on, and its instruction.
+
+    The instruction is below zero, `-1 - instruction`, when a function that sends pages of one call is between.
+    """
+    at: FrameType | None = frame
+    is_batch = False
+    first: FrameType | None = None
+    while at is not None:
+        code = at.f_code
+        if is_app_file(code.co_filename):
+            return at, -1 - at.f_lasti if is_batch else at.f_lasti
+        is_batch = is_batch or is_batching(code)
+        if first is None and not _is_plumbing(at):
+            first = at
+        at = at.f_back
+    found = first or frame
+    return found, -1 - found.f_lasti if is_batch else found.f_lasti
+
+
+def is_batching(code: CodeType) -> bool:
+    """Tell whether a function sends the pages of one call."""
+    folder, name = os.path.split(code.co_filename)
+    return (name, code.co_name) in _BATCHES or (name in _OUR_BATCHES and folder == _HERE)
+
+
+def _is_plumbing(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0] == "psycopg2" or os.path.split(frame.f_code.co_filename)[0] == _HERE
+
+
+def app_stack(frame: FrameType | None, depth: int = DEPTH) -> tuple[str, ...]:
+    """Return the app's frames from this one outward, innermost first."""
+    found: list[str] = []
+    while frame is not None and len(found) < depth:
+        code = frame.f_code
+        if is_app_file(code.co_filename):
+            found.append(site_of_code(code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
+
+
+def site_of_code(code: CodeType, instruction: int) -> str:
+    """Return a place in a function as `file:line in function`."""
+    key = (id(code), instruction)
+    known_text = _texts.get(key)
+    if known_text is not None and known_text[0] is code:
+        return known_text[1]
+    text = f"{_shown(code.co_filename)}:{line_of(code, instruction)} in {code.co_name}"
+    if len(_texts) >= MOST_KNOWN:
+        _texts.clear()
+    _texts[key] = code, text  # with the code, so that its id stays its own
+    return text
+
+
+def line_of(code: CodeType, instruction: int) -> int:
+    """Return the line of an instruction."""
+    if instruction < 0:
+        instruction = -1 - instruction
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return line
+    return code.co_firstlineno
+
+
+def _shown(name: str) -> str:
+    """Return a file's name from the working directory where it lies in there: what people click on."""
+    try:
+        folder = f"{Path.cwd()}{os.sep}"
+    except OSError:
+        return name
+    return name[len(folder) :] if name.startswith(folder) else name
+
+
+def file_and_line(site: str) -> tuple[str, int]:
+    """Return the file and the line of a place; ("", 0) when it names none."""
+    place = site.rpartition(" in ")[0]
+    name, _, line = place.rpartition(":")
+    return (name, int(line)) if line.isdigit() else ("", 0)
+

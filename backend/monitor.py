@@ -1,0 +1,275 @@
+"""What the app asks the database: each query's statement, time, rows and line, noted by the cursor itself.
+
+The class of a monitored cursor is a subclass of the one that the app asked for, so its rows are the app's rows. In
+a request, or a `watching()` block, a query is noted in that request's log; elsewhere it is only timed, for the
+report of slow ones. Values of parameters are neither looked at nor kept.
+
+Not seen: cursors made by hand (`psycopg2.extensions.cursor(conn)`), connections that are not the kit's, and the
+time that `for row in named_cursor` spends fetching.
+Knows neither Flask nor pools. If this is wrong, a query fails that would have worked, or all of them get slower.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import psycopg2.extensions
+
+from .callsite import known, outward
+from .events import RequestEnded, emit, has_listener
+from .query_log import Call, QueryLog
+from .rows import made_as
+
+log = logging.getLogger(__name__)
+plain: type[Any] = psycopg2.extensions.cursor
+LONG = 0.002  # seconds; what takes less is no statement of a megabyte
+at_work: ContextVar[QueryLog | None] = ContextVar("harden_query_log", default=None)
+current = at_work.get  # the log of this request or block
+_clock = time.perf_counter
+_frame = sys._getframe
+_failed: set[str] = set()
+# What may be added to a statement, and what is told of a slow one; set by those who do that.
+tagged: Callable[[Any, Any, QueryLog | None], Any] | None = None
+slow_after = float("inf")  # seconds
+slow: Callable[[Any, Any, Any, float, Any, QueryLog | None, BaseException | None], None] | None = None
+patience = LONG  # the smaller one of LONG and slow_after
+
+
+def report_slow(after: float, tell: Callable[..., None] | None) -> None:
+    """Have queries that take longer reported.
+
+    Args:
+        after: seconds.
+        tell: called with cursor, query, values, seconds, frame of the app, log and error; None for nobody.
+    """
+    global slow_after, slow, patience
+    slow_after, slow = (after, tell) if tell is not None else (float("inf"), None)
+    patience = min(LONG, slow_after)
+
+
+def tag_statements(tag: Callable[[Any, Any, QueryLog | None], Any] | None) -> None:
+    """Have each statement of `execute` and `executemany` go through a function first; None for none."""
+    global tagged
+    tagged = tag
+
+
+def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseException | None) -> None:
+    """Note a query that took its time, failed, or is to be looked at. Two frames above is who asked."""
+    try:
+        watched = current()
+        frame, instruction = outward(_frame(2))
+        if watched is not None:
+            if error is not None:
+                watched.failed()
+            watched.entries.append((query, taken, cursor.rowcount, frame.f_code, instruction))
+            if taken > LONG:
+                watched.shorten_last()
+            if len(watched.entries) >= watched.next_look:
+                watched.look(values, frame)
+        if slow is not None and (taken > slow_after or _is_cancelled(error)):
+            slow(cursor, query, values, taken, frame, watched, error)
+    except Exception as failure:  # whatever goes wrong here must not fail the app's query
+        if (name := type(failure).__name__) not in _failed:
+            _failed.add(name)
+            log.exception("the monitor failed; this is logged once")
+
+
+def _is_cancelled(error: BaseException | None) -> bool:
+    return getattr(error, "pgcode", None) == "57014"
+
+
+def _execute(base: Any) -> Any:
+    """Return the `execute` of a cursor class: the path that every query takes, so it is written out."""
+
+    def execute(self: Any, query: Any, vars: Any = None) -> Any:
+        watched = current()
+        sent = query if tagged is None else tagged(query, vars, watched)
+        start = _clock()
+        try:
+            done = base(self, sent, vars)
+        except BaseException as error:
+            _note(self, query, vars, _clock() - start, error)
+            raise
+        taken = _clock() - start
+        if watched is None:
+            if taken > slow_after:
+                _note(self, query, vars, taken, None)
+            return done
+        frame = _frame(1)
+        code = frame.f_code
+        entries = watched.entries
+        if taken > patience or not known(code.co_filename) or len(entries) >= watched.next_look - 1:
+            _note(self, query, vars, taken, None)
+        else:
+            entries.append((query, taken, self.rowcount, code, frame.f_lasti))
+        return done
+
+    return execute
+
+
+def _other(base: Any, method: str, what: Callable[..., Any]) -> Any:
+    """Return another method that sends statements, noted as well."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if tagged is not None and method == "executemany" and args:
+            args = (tagged(args[0], args[1:], current()), *args[1:])
+        start = _clock()
+        error: BaseException | None = None
+        try:
+            return base(self, *args, **kwargs)
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            taken = _clock() - start
+            if current() is not None or taken > slow_after or error is not None:
+                _note(self, Call((method, what(*args, **kwargs))), None, taken, error)
+
+    call.__name__ = method
+    return call
+
+
+def _first(*args: Any, **kwargs: Any) -> Any:
+    return args[0] if args else next(iter(kwargs.values()), "")
+
+
+def _procedure(*args: Any, **kwargs: Any) -> str:
+    return f"CALL {_first(*args, **kwargs)}()"
+
+
+def _copied(direction: str) -> Callable[..., str]:
+    def text(*args: Any, **kwargs: Any) -> str:
+        table = args[1] if len(args) > 1 else kwargs.get("table", "")
+        return f"COPY {table} {direction}"
+
+    return text
+
+
+_OTHERS: dict[str, Callable[..., Any]] = {
+    "executemany": _first, "callproc": _procedure, "copy_expert": _first, "copy_from": _copied("FROM STDIN"),
+    "copy_to": _copied("TO STDOUT"),
+}  # fmt: skip
+_FETCHES = ("fetchone", "fetchmany", "fetchall")
+
+
+class Monitored:
+    """Mixed into a cursor class, to know one that is monitored already."""
+
+
+class _Fetching:
+    """Mixed into a class of named cursors, which do their work when rows are fetched."""
+
+
+def _fetch(base: Any, method: str) -> Any:
+    def fetch(self: Any, *args: Any) -> Any:
+        if current() is None:
+            return base(self, *args)
+        start = _clock()
+        rows = base(self, *args)
+        if self.name is not None:
+            _note(self, Call(("fetch", "FETCH")), None, _clock() - start, None)
+        return rows
+
+    fetch.__name__ = method
+    return fetch
+
+
+_classes: dict[tuple[type[Any], bool], type[Any]] = {}
+
+
+def monitored(factory: type[Any] = plain, is_named: bool = False) -> type[Any]:
+    """Return the monitored subclass of a cursor class.
+
+    Args:
+        factory: psycopg2's own cursor class, or a subclass of it.
+        is_named: whether it is for named cursors, whose fetches take time as well.
+    """
+    made = _classes.get((factory, is_named))
+    if made is None:
+        if issubclass(factory, Monitored):
+            return factory
+        body = {"execute": _execute(factory.execute), "__module__": factory.__module__, "__doc__": factory.__doc__}
+        body.update({name: _other(getattr(factory, name), name, what) for name, what in _OTHERS.items()})
+        if is_named:
+            body.update({name: _fetch(getattr(factory, name), name) for name in _FETCHES})
+        made = type(factory.__name__, (Monitored, factory), body)
+        _classes[factory, is_named] = made
+    return made
+
+
+_monitored_plain = monitored()
+
+
+def cursor_of(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the cursor that `make` makes of the arguments, monitored.
+
+    Args:
+        conn: the connection.
+        make: its class's own `cursor` method.
+        args, kwargs: what the app called `cursor` with.
+    """
+    if not args and not kwargs and conn.cursor_factory is None and type(conn).cursor is _cursor_of_lease:
+        return make(cursor_factory=_monitored_plain)
+    is_named = bool(args[0] if args else kwargs.get("name"))
+    asked = args[1] if len(args) > 1 else kwargs.get("cursor_factory")
+    if isinstance(asked, type) and issubclass(asked, plain):
+        kind = monitored(asked, is_named)
+        if len(args) > 1:
+            return make(args[0], kind, *args[2:], **kwargs)
+        return make(*args, **{**kwargs, "cursor_factory": kind})
+    cursor = make(*args, **kwargs)
+    return made_as(monitored(type(cursor), is_named), cursor, make, *args, **kwargs)
+
+
+_cursor_of_lease: Any = None
+
+
+@contextmanager
+def watching(name: str = "", kind: str = "block") -> Iterator[QueryLog]:
+    """Watch the queries of a block as if it were a request: for jobs, scripts and tests.
+
+    Args:
+        name: what reports call it, in the place of a route.
+        kind: "block".
+
+    Yields:
+        The log; `groups()` has what was asked so far.
+    """
+    watched = begin(QueryLog(kind, route=name))
+    try:
+        yield watched
+    finally:
+        end(watched)
+
+
+def begin(watched: QueryLog) -> QueryLog:
+    """Have the queries of this thread noted in a log from now on."""
+    watched.outer = current()
+    at_work.set(watched)
+    return watched
+
+
+def end(watched: QueryLog, status: int = 0) -> RequestEnded | None:
+    """End a log, and tell who listens; the one around it is at work again."""
+    at_work.set(watched.outer)
+    try:
+        groups = watched.end()
+        if not has_listener(RequestEnded):
+            return None
+        ended = RequestEnded(
+            watched.kind, watched.method, watched.route, status, _clock() - watched.started, watched.request_id,
+            tuple(groups), sum(group.count for group in groups), sum(group.seconds for group in groups),
+        )  # fmt: skip
+        emit(ended)
+        return ended
+    except Exception as failure:
+        if (name := type(failure).__name__) not in _failed:
+            _failed.add(name)
+            log.exception("the monitor failed at the end of a request; this is logged once")
+        return None
