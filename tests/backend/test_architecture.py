@@ -111,6 +111,7 @@ MAY_IMPORT = {
     "row_formats": {"errors"},
     "row_stream": {"byte_queue", "copy_stream", "cursor_stream", "errors", "stream_limit", "stream_source"},
     "rows": set(),
+    "run_folder": set(),
     "scope": set(),
     "select_text": {"errors"},
     "serving": {
