@@ -8,15 +8,11 @@ Knows WSGI, not Flask.
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import health
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST")
+from . import health, ops_access
 
 
 class HealthEndpoints:
@@ -43,19 +39,9 @@ class HealthEndpoints:
             is_ready, answer = health.ready()
             status = "200 OK" if is_ready else "503 Service Unavailable"
             return _answer(environ, start_response, status, answer)
-        if not self._may_see_figures(environ):
+        if not ops_access.may_see(environ, self._token):
             return _answer(environ, start_response, "404 Not Found", {"error": "not found"})
         return _answer(environ, start_response, "200 OK", health.pool_figures())
-
-    def _may_see_figures(self, environ: dict[str, Any]) -> bool:
-        sent = environ.get("HTTP_AUTHORIZATION", "")
-        if self._token and hmac.compare_digest(
-            sent.encode("latin-1", "replace"), f"Bearer {self._token}".encode()
-        ):
-            return True
-        # A proxy on this machine makes the whole world look like loopback, but says that it forwards.
-        forwarded = any(environ.get(name) for name in FORWARDED)
-        return environ.get("REMOTE_ADDR") in LOOPBACK and not forwarded
 
 
 def _answer(
