@@ -1,4 +1,4 @@
-"""What happened, as frozen records, and who wants to hear of it.
+"""What happened, as records that nobody can change, and who wants to hear of it.
 
 The monitor emits; the table of queries, metrics, logs and the page listen. Nobody who emits knows a listener,
 and a listener that fails fails alone: it is logged once, and the request goes on.
@@ -10,15 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .fingerprint import Statement
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class QueryGroup:
+class QueryGroup(NamedTuple):
     """All runs of one statement from one line in one request.
 
     Attributes:
@@ -38,7 +37,7 @@ class QueryGroup:
 
     statement: Statement
     site: str
-    count: int
+    count: int  # type: ignore[assignment]  # the tuple's method of that name is nobody's need
     seconds: float
     slowest: float
     durations: tuple[float, ...]
@@ -50,8 +49,7 @@ class QueryGroup:
     method: str = "execute"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestEnded:
+class RequestEnded(NamedTuple):
     """A request, or a block watched by hand, is over.
 
     Attributes:

@@ -21,14 +21,13 @@ from typing import Any
 
 import psycopg2.extensions
 
-from .callsite import known, outward
+from .callsite import outward
 from .events import RequestEnded, emit, has_listener
 from .query_log import Call, QueryLog
 from .rows import made_as
 
 log = logging.getLogger(__name__)
 plain: type[Any] = psycopg2.extensions.cursor
-LONG = 0.002  # seconds; what takes less is no statement of a megabyte
 at_work: ContextVar[QueryLog | None] = ContextVar("harden_query_log", default=None)
 current = at_work.get  # the log of this request or block
 _clock = time.perf_counter
@@ -38,7 +37,6 @@ _failed: set[str] = set()
 tagged: Callable[[Any, Any, QueryLog | None], Any] | None = None
 slow_after = float("inf")  # seconds
 slow: Callable[[Any, Any, Any, float, Any, QueryLog | None, BaseException | None], None] | None = None
-patience = LONG  # the smaller one of LONG and slow_after
 
 
 def report_slow(after: float, tell: Callable[..., None] | None) -> None:
@@ -48,9 +46,8 @@ def report_slow(after: float, tell: Callable[..., None] | None) -> None:
         after: seconds.
         tell: called with cursor, query, values, seconds, frame of the app, log and error; None for nobody.
     """
-    global slow_after, slow, patience
+    global slow_after, slow
     slow_after, slow = (after, tell) if tell is not None else (float("inf"), None)
-    patience = min(LONG, slow_after)
 
 
 def tag_statements(tag: Callable[[Any, Any, QueryLog | None], Any] | None) -> None:
@@ -60,18 +57,12 @@ def tag_statements(tag: Callable[[Any, Any, QueryLog | None], Any] | None) -> No
 
 
 def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseException | None) -> None:
-    """Note a query that took its time, failed, or is to be looked at. Two frames above is who asked."""
+    """Note a query that is new, slow, failed or to be looked at. Two frames above is who asked."""
     try:
         watched = current()
         frame, instruction = outward(_frame(2))
         if watched is not None:
-            if error is not None:
-                watched.failed()
-            watched.entries.append((query, taken, cursor.rowcount, frame.f_code, instruction))
-            if taken > LONG:
-                watched.shorten_last()
-            if len(watched.entries) >= watched.next_look:
-                watched.look(values, frame)
+            watched.note(query, taken, cursor.rowcount, frame, instruction, values, error is not None)
         if slow is not None and (taken > slow_after or _is_cancelled(error)):
             slow(cursor, query, values, taken, frame, watched, error)
     except Exception as failure:  # whatever goes wrong here must not fail the app's query
@@ -101,13 +92,14 @@ def _execute(base: Any) -> Any:
             if taken > slow_after:
                 _note(self, query, vars, taken, None)
             return done
-        frame = _frame(1)
-        code = frame.f_code
-        entries = watched.entries
-        if taken > patience or not known(code.co_filename) or len(entries) >= watched.next_look - 1:
-            _note(self, query, vars, taken, None)
-        else:
-            entries.append((query, taken, self.rowcount, code, frame.f_lasti))
+        if query.__class__ is str:  # what psycopg2.sql composes has no hash
+            frame = _frame(1)
+            group = watched.find((query, id(frame.f_code), frame.f_lasti))
+            if group is not None and taken < slow_after and len(group.durations) < group.next_look:
+                group.durations.append(taken)
+                group.rows += self.rowcount
+                return done
+        _note(self, query, vars, taken, None)
         return done
 
     return execute
@@ -117,12 +109,13 @@ def _other(base: Any, method: str, what: Callable[..., Any]) -> Any:
     """Return another method that sends statements, noted as well."""
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        sent = args
         if tagged is not None and method == "executemany" and args:
-            args = (tagged(args[0], args[1:], current()), *args[1:])
+            sent = (tagged(args[0], args[1:], current()), *args[1:])
         start = _clock()
         error: BaseException | None = None
         try:
-            return base(self, *args, **kwargs)
+            return base(self, *sent, **kwargs)
         except BaseException as failure:
             error = failure
             raise
@@ -161,9 +154,7 @@ _FETCHES = ("fetchone", "fetchmany", "fetchall")
 class Monitored:
     """Mixed into a cursor class, to know one that is monitored already."""
 
-
-class _Fetching:
-    """Mixed into a class of named cursors, which do their work when rows are fetched."""
+    __slots__ = ()
 
 
 def _fetch(base: Any, method: str) -> Any:
@@ -180,11 +171,11 @@ def _fetch(base: Any, method: str) -> Any:
     return fetch
 
 
-_classes: dict[tuple[type[Any], bool], type[Any]] = {}
+_classes: dict[tuple[Any, bool], Any] = {}
 
 
-def monitored(factory: type[Any] = plain, is_named: bool = False) -> type[Any]:
-    """Return the monitored subclass of a cursor class.
+def monitored(factory: Any = plain, is_named: bool = False) -> Any:
+    """Return the monitored subclass of a cursor class; what is no class of cursors is returned as it is.
 
     Args:
         factory: psycopg2's own cursor class, or a subclass of it.
@@ -192,18 +183,27 @@ def monitored(factory: type[Any] = plain, is_named: bool = False) -> type[Any]:
     """
     made = _classes.get((factory, is_named))
     if made is None:
-        if issubclass(factory, Monitored):
-            return factory
-        body = {"execute": _execute(factory.execute), "__module__": factory.__module__, "__doc__": factory.__doc__}
-        body.update({name: _other(getattr(factory, name), name, what) for name, what in _OTHERS.items()})
-        if is_named:
-            body.update({name: _fetch(getattr(factory, name), name) for name in _FETCHES})
-        made = type(factory.__name__, (Monitored, factory), body)
-        _classes[factory, is_named] = made
+        made = _classes[factory, is_named] = _made(factory, is_named)
     return made
 
 
+def _made(factory: Any, is_named: bool) -> Any:
+    if not (isinstance(factory, type) and issubclass(factory, plain)) or issubclass(factory, Monitored):
+        return factory
+    base: Any = factory
+    body = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
+    body["execute"] = _execute(base.execute)
+    body.update({name: _other(getattr(base, name), name, what) for name, what in _OTHERS.items()})
+    if is_named:
+        body.update({name: _fetch(getattr(base, name), name) for name in _FETCHES})
+    try:
+        return type(base.__name__, (Monitored, base), body)
+    except TypeError:  # a class that will not have subclasses
+        return factory
+
+
 _monitored_plain = monitored()
+_default_kinds: dict[type[Any], bool] = {}
 
 
 def cursor_of(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -214,20 +214,27 @@ def cursor_of(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs
         make: its class's own `cursor` method.
         args, kwargs: what the app called `cursor` with.
     """
-    if not args and not kwargs and conn.cursor_factory is None and type(conn).cursor is _cursor_of_lease:
-        return make(cursor_factory=_monitored_plain)
+    if not args and not kwargs and _makes_the_default(type(conn)):
+        factory = conn.cursor_factory
+        return make(cursor_factory=_monitored_plain if factory is None else monitored(factory))
     is_named = bool(args[0] if args else kwargs.get("name"))
     asked = args[1] if len(args) > 1 else kwargs.get("cursor_factory")
-    if isinstance(asked, type) and issubclass(asked, plain):
-        kind = monitored(asked, is_named)
-        if len(args) > 1:
-            return make(args[0], kind, *args[2:], **kwargs)
-        return make(*args, **{**kwargs, "cursor_factory": kind})
-    cursor = make(*args, **kwargs)
-    return made_as(monitored(type(cursor), is_named), cursor, make, *args, **kwargs)
+    if asked is None:  # what the connection's class makes then is its own business
+        cursor = make(*args, **kwargs)
+        return made_as(monitored(type(cursor), is_named), cursor, make, *args, **kwargs)
+    if len(args) > 1:
+        return make(args[0], monitored(asked, is_named), *args[2:], **kwargs)
+    return make(*args, **{**kwargs, "cursor_factory": monitored(asked, is_named)})
 
 
-_cursor_of_lease: Any = None
+def _makes_the_default(kind: type[Any]) -> bool:
+    """Tell whether `cursor()` of a connection class makes what its `cursor_factory` says, or psycopg2's own."""
+    known_kind = _default_kinds.get(kind)
+    if known_kind is None:
+        lease = f"{__name__.rpartition('.')[0]}.connection"
+        makers = [each for each in kind.__mro__ if "cursor" in vars(each) and each.__module__ != lease]
+        known_kind = _default_kinds[kind] = makers == [psycopg2.extensions.connection]
+    return known_kind
 
 
 @contextmanager
@@ -250,7 +257,10 @@ def watching(name: str = "", kind: str = "block") -> Iterator[QueryLog]:
 
 def begin(watched: QueryLog) -> QueryLog:
     """Have the queries of this thread noted in a log from now on."""
-    watched.outer = current()
+    outer = current()
+    if watched.kind != "request" or (outer is not None and outer.kind != "request"):
+        watched.outer = outer
+    # else a request whose server never closed its body is at work still; it is over
     at_work.set(watched)
     return watched
 

@@ -1,15 +1,16 @@
-"""The queries of one request, noted as cheaply as they can be and counted when there is time.
+"""The queries of one request, noted as cheaply as they can be.
 
-The monitor appends a tuple per query and looks no further. Here the tuples become groups, one per statement and
-line: every now and then while the request runs, so that a request of a million queries takes no more memory
-than one of a hundred, and at its end. A line that repeats is looked at once more, for who called it and whether
-its values are always the same.
+A query of a statement and line that the request has run before costs a look into a dictionary and an append.
+What is new, slow, failed or repeating takes the longer way, `note`: a line that repeats is looked at twice more,
+for who called it and whether its values are always the same. However many queries there are, the log stays small.
 Knows nothing of Flask. If this is wrong, a request's queries are miscounted.
 """
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterable
 from types import CodeType, FrameType
 from typing import Any
 
@@ -17,49 +18,92 @@ from psycopg2.sql import SQL, Composed, Identifier, Placeholder
 
 from .callsite import app_stack, site_of_code
 from .events import QueryGroup
-from .fingerprint import LONGEST, statement_of
+from .fingerprint import LONGEST, Statement, statement_of
 
-FIRST_LOOK, LOOK_EVERY = 8, 64
 MOST_GROUPS = 500  # different statements and lines of one request; what comes after is one group
 MOST_DURATIONS = 1000
-REPEATED = 3  # runs of a line that make it worth a look at its callers
-LOOKS = 32  # queries in a row that are looked at for that
-Entry = tuple[Any, float, int, CodeType, int]  # statement, seconds, rows, code, instruction
+REPEATED = 5  # from this run of a line on, its callers are looked at, ...
+LOOKS = 2  # ... so often
+OTHERS = "-- other statements"
+_joining = threading.Lock()  # guards a block's groups: threads may end inner logs at once; nothing slow in there
 
 
 class Group:
-    """One statement from one line, so far."""
+    """One statement from one line, so far.
+
+    Attributes:
+        durations: seconds of each run; the monitor appends to it.
+        rows: of all runs.
+        next_look: what comes after so many runs is looked at by `note`.
+    """
 
     __slots__ = (
-        "code", "count", "durations", "errors", "instruction", "is_same", "method", "rows", "seconds", "seen",
-        "slowest", "stack", "text",
+        "_past_count", "_past_seconds", "_past_slowest", "_seen", "code", "durations", "errors", "instruction",
+        "is_same", "method", "next_look", "rows", "stack", "text",
     )  # fmt: skip
 
     def __init__(self, text: str | bytes, code: CodeType, instruction: int, method: str) -> None:
         self.text, self.code, self.instruction, self.method = text, code, instruction, method
-        self.count = self.rows = self.errors = 0
-        self.seconds = self.slowest = 0.0
         self.durations: list[float] = []
+        self.rows = self.errors = 0
+        self.next_look = REPEATED - 1
         self.stack: tuple[str, ...] = ()
-        self.seen: int | None = None
         self.is_same: bool | None = None
+        self._seen: int | None = None
+        self._past_count, self._past_seconds, self._past_slowest = 0, 0.0, 0.0
+
+    @property
+    def count(self) -> int:
+        """How often it ran."""
+        return self._past_count + len(self.durations)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in all runs."""
+        return self._past_seconds + sum(self.durations)
 
     def look(self, frame: FrameType, values: Any) -> None:
         """Remember who called, and whether the values are the ones of last time; never the values themselves."""
+        count = len(self.durations)
+        if count > MOST_DURATIONS:
+            self._sum_up()
+            return
         if not self.stack:
             self.stack = app_stack(frame)
         seen = hash(repr(values)[:2000])
-        if self.seen is not None and self.is_same is not False:
-            self.is_same = seen == self.seen
-        self.seen = seen
+        if self._seen is not None:
+            self.is_same = seen == self._seen and self.is_same is not False
+        self._seen = seen
+        self.next_look = count if count < REPEATED + LOOKS - 1 else MOST_DURATIONS
 
-    def event(self) -> QueryGroup:
+    def _sum_up(self) -> None:
+        self._past_slowest = max(self._past_slowest, *self.durations)
+        self._past_seconds += sum(self.durations)
+        self._past_count += len(self.durations)
+        self.durations.clear()
+
+    def add(self, other: Group) -> None:
+        """Add another one's runs."""
+        if len(self.durations) + len(other.durations) > MOST_DURATIONS and self.durations:
+            self._sum_up()
+        self._past_count += other._past_count
+        self._past_seconds += other._past_seconds
+        self._past_slowest = max(self._past_slowest, other._past_slowest)
+        self.durations += other.durations
+        self.rows += other.rows
+        self.errors += other.errors
+        self.stack = self.stack or other.stack
+        self.is_same = other.is_same if self.is_same is None else self.is_same and other.is_same
+
+    def event(self, statement: Statement | None = None) -> QueryGroup:
         """Return what the listeners are told."""
+        durations = self.durations
         return QueryGroup(
-            statement=statement_of(self.text), site=site_of_code(self.code, self.instruction), count=self.count,
-            seconds=self.seconds, slowest=self.slowest, durations=tuple(self.durations), rows=self.rows,
-            errors=self.errors, is_batch=self.instruction < 0, stack=self.stack, is_same=self.is_same,
-            method=self.method,
+            statement or statement_of(self.text), site_of_code(self.code, self.instruction), self.count,
+            self.seconds,
+            max(durations, default=0.0) if not self._past_count else max(self._past_slowest, *durations, 0.0),
+            tuple(durations), self.rows if self.rows > 0 else 0, self.errors, self.instruction < 0, self.stack,
+            self.is_same, self.method,
         )  # fmt: skip
 
 
@@ -70,132 +114,122 @@ class QueryLog:
         kind: "request" or "block".
         method, route, request_id: what is known of the request; the route once Flask has found it.
         started: by `time.perf_counter`.
-        entries: the queries that were not counted yet; the monitor appends to it.
-        next_look: so many entries call for a look.
+        find: finds a group by statement, `id` of its code and instruction.
         outer: the log of the block around it, which gets all this one has.
         tag: the comment its statements carry; None when it was not made yet.
+        function: the endpoint; "" until Flask has found it.
+        traceparent: the header that a tracing front sent; "" for none.
     """
 
     __slots__ = (
-        "_failed", "_groups", "_looks", "_lost", "_wanted", "entries", "is_over", "kind", "method", "next_look",
-        "outer", "request_id", "route", "started", "tag",
+        "_groups", "_lines", "_lost", "find", "function", "is_over", "kind", "method", "outer", "request_id",
+        "route", "started", "tag", "traceparent",
     )  # fmt: skip
 
     def __init__(self, kind: str = "request", method: str = "", route: str = "", request_id: str = "") -> None:
         self.kind, self.method, self.route, self.request_id = kind, method, route, request_id
         self.started = time.perf_counter()
-        self.entries: list[Entry] = []
-        self.next_look = FIRST_LOOK
         self.outer: QueryLog | None = None
         self.tag: str | None = None
+        self.function = self.traceparent = ""
         self.is_over = False
         self._groups: dict[tuple[Any, ...], Group] = {}
-        self._failed: list[int] = []  # which entries did
-        self._wanted: set[tuple[Any, ...]] = set()
-        self._looks = 0
+        self.find = self._groups.get
+        self._lines: dict[tuple[int, int], int] = {}  # how many statements a line has run
         self._lost: Group | None = None
 
-    def failed(self) -> None:
-        """Mark the query that is about to be noted as failed."""
-        self._failed.append(len(self.entries))
+    def note(
+        self, query: Any, seconds: float, rows: int, frame: FrameType, instruction: int, values: Any, failed: int
+    ) -> None:
+        """Note a query that is new, slow, failed or repeating.
 
-    def look(self, values: Any, frame: FrameType) -> None:
-        """Count what was noted so far; look at the callers of what repeats."""
+        Args:
+            query: the statement, as the app gave it.
+            seconds: how long it took.
+            rows: the cursor's rowcount.
+            frame, instruction: the app's line.
+            values: the parameters.
+            failed: 1 when it failed, else 0.
+        """
         if self.is_over:  # a thread that has outlived its request
-            self.entries.clear()
             return
-        if self._wanted:
-            self._look_at_last(values, frame)
-        if len(self.entries) >= LOOK_EVERY or (not self._looks and len(self.entries) == FIRST_LOOK):
-            self._count()
-            wanted = {
-                key for key, group in self._groups.items() if group.count >= REPEATED and group.is_same is None
-            }
-            self._wanted, self._looks = wanted, LOOKS if wanted else 0
-        self.next_look = len(self.entries) + 1 if self._wanted else LOOK_EVERY
-
-    def _look_at_last(self, values: Any, frame: FrameType) -> None:
-        query, _, _, code, instruction = self.entries[-1]
-        key = (_key(query), id(code), instruction)
-        if key in self._wanted and (group := self._groups.get(key)) is not None:
+        group = self._group(_key(query), query, frame.f_code, instruction)
+        group.durations.append(seconds)
+        group.rows += rows
+        group.errors += failed
+        if len(group.durations) > group.next_look or self._is_busy(group):
             group.look(frame, values)
-            if group.is_same is not None:
-                self._wanted.discard(key)
-        self._looks -= 1
-        if not self._looks:
-            self._wanted.clear()
 
-    def shorten_last(self) -> None:
-        """Keep no more of a very long statement than what tells it from others."""
-        query = self.entries[-1][0]
-        if isinstance(query, (str, bytes)) and len(query) > LONGEST:
-            self.entries[-1] = (query[:LONGEST], *self.entries[-1][1:])
+    def _is_busy(self, group: Group) -> bool:
+        """Tell whether a statement is the fifth or sixth new one of its line: values may be written into it."""
+        if len(group.durations) > 1:
+            return False
+        line = id(group.code), group.instruction
+        self._lines[line] = count = self._lines.get(line, 0) + 1
+        return REPEATED <= count < REPEATED + LOOKS
+
+    @property
+    def query_count(self) -> int:
+        """How many queries there were so far."""
+        return sum(group.count for group in self.groups())
 
     def groups(self) -> list[Group]:
         """Return all queries so far, by statement and line."""
-        self._count()
-        return [*self._groups.values(), *([self._lost] if self._lost else [])]
+        found = list(self._groups.values())
+        return found if self._lost is None else [*found, self._lost]
 
     def end(self) -> list[QueryGroup]:
-        """Count the last ones, hand all to the block around, and return them."""
+        """Hand all to the block around, and return it."""
         groups = self.groups()
         self.is_over = True
-        self.next_look = 0
         if self.outer is not None:
-            self.outer.take(self._groups)
-        return [group.event() for group in groups]
+            self.outer.take(groups)
+        return _events(groups)
 
-    def take(self, groups: dict[tuple[Any, ...], Group]) -> None:
+    def take(self, groups: Iterable[Group]) -> None:
         """Add the queries of an inner log."""
-        for key, group in groups.items():
-            mine = self._group(key, group.text, group.code, group.instruction, group.method)
-            mine.count += group.count
-            mine.rows += group.rows
-            mine.errors += group.errors
-            mine.seconds += group.seconds
-            mine.slowest = max(mine.slowest, group.slowest)
-            mine.durations += group.durations[: MOST_DURATIONS - len(mine.durations)]
-            mine.stack = mine.stack or group.stack
-            mine.is_same = group.is_same if mine.is_same is None else mine.is_same and group.is_same
+        with _joining:
+            for group in groups:
+                key = group.text if group.method == "execute" else (group.method, group.text)
+                self._group(key, group.text, group.code, group.instruction, group.method).add(group)
 
-    def _count(self) -> None:
-        entries, self.entries = self.entries, []
-        failed, self._failed = self._failed, []
-        groups = self._groups
-        for query, seconds, rows, code, instruction in entries:
-            is_short = query.__class__ is str and len(query) <= LONGEST
-            key = (query if is_short else _key(query), id(code), instruction)
-            group = groups.get(key)
-            if group is None:
-                text, method = _text(query)
-                group = self._group(key, text, code, instruction, method)
-            group.count += 1
-            group.seconds += seconds
-            if seconds > group.slowest:
-                group.slowest = seconds
-            if rows > 0:
-                group.rows += rows
-            if group.count <= MOST_DURATIONS:
-                group.durations.append(seconds)
-        for place in failed:
-            if place < len(entries):
-                query, _, _, code, instruction = entries[place]
-                found = groups.get((_key(query), id(code), instruction), self._lost)
-                if found is not None:
-                    found.errors += 1
-
-    def _group(
-        self, key: tuple[Any, ...], text: str | bytes, code: CodeType, instruction: int, method: str = "execute"
-    ) -> Group:
-        group = self._groups.get(key)
+    def _group(self, key: Any, query: Any, code: CodeType, instruction: int, method: str | None = None) -> Group:
+        place = (key, id(code), instruction)  # the group keeps the code, so that its id stays its own
+        group = self._groups.get(place)
         if group is not None:
             return group
         if len(self._groups) >= MOST_GROUPS:
             if self._lost is None:
-                self._lost = Group("-- other statements", code, instruction, "other")
+                self._lost = Group(OTHERS, code, instruction, "other")
             return self._lost
-        group = self._groups[key] = Group(text, code, instruction, method)
+        text, called = _text(query)
+        group = self._groups[place] = Group(text, code, instruction, method or called)
         return group
+
+
+def _events(groups: list[Group]) -> list[QueryGroup]:
+    """Return what listeners are told: statements that differ in their values alone are one."""
+    found: dict[tuple[str, int, int], tuple[Statement, list[Group]]] = {}
+    for group in groups:
+        statement = statement_of(group.text)
+        place = (statement.id, id(group.code), group.instruction)
+        known = found.get(place)
+        if known is None:
+            found[place] = statement, [group]
+        else:
+            known[1].append(group)
+    return [
+        (same[0] if len(same) == 1 else _joined(same)).event(statement) for statement, same in found.values()
+    ]
+
+
+def _joined(groups: list[Group]) -> Group:
+    first = groups[0]
+    joined = Group(first.text, first.code, first.instruction, first.method)
+    for group in groups:
+        joined.add(group)
+    joined.is_same = False
+    return joined
 
 
 class Call(tuple[str, Any]):

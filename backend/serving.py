@@ -16,6 +16,7 @@ from flask import Flask
 from psycopg2.extensions import cursor
 from werkzeug.wsgi import ClosingIterator
 
+from . import watch
 from .app_loader import load_app
 from .connection import Leased
 from .database_helper import install, options_from
@@ -25,6 +26,7 @@ from .errors import AppLoadError, HardenError
 from .extension import KEY, STREAMED, harden_app
 from .pool_options import PoolOptions
 from .record import Record
+from .request_watch import RequestWatch
 from .settings import Settings, load
 from .site import site_text
 
@@ -68,7 +70,9 @@ def harden(target: str, settings: Settings) -> Any:
             held, _keepers(),
         )  # fmt: skip
     if not isinstance(app, Flask):
-        return HealthEndpoints(OneAtATime(app) if held else app, settings["HARDEN_OPS_TOKEN"])
+        watch.start(settings)
+        watched = RequestWatch(OneAtATime(app) if held else app, STREAMED)
+        return HealthEndpoints(watched, settings["HARDEN_OPS_TOKEN"])
     if held:  # before the health endpoints are put around it: they must not wait for a turn
         app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
     if KEY not in app.extensions:  # an app that has adopted the kit did it itself
