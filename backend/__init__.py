@@ -1,8 +1,10 @@
 """The runtime: what runs inside a Flask + psycopg2 app in production. Copy this folder, under any name."""
 
+from . import system_metrics
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .batch_write import execute_many, insert_many, upsert_many
 from .batched import batched
+from .cache_stats import cache_stats
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
@@ -26,6 +28,7 @@ from .formats import FLASK_JSON, STR_JSON, Formats
 from .formatted import Formatted, formatted
 from .http import json_response
 from .loader import Lazy, Loader, loading
+from .memory_timers import memory_tracker, track_memory
 from .nested import many, one
 from .nested_pages import paged
 from .nodecheck import Problem, check, describe
@@ -40,6 +43,8 @@ from .shorthand import Tree, many_from, one_from
 from .stored import Stored, stored
 from .stream_source import StreamOptions
 from .streaming import stream_csv, stream_json, stream_ndjson
+from .timers import timeit, timer
+from .timings import timings
 
 __all__ = [
     "CSV",
@@ -85,6 +90,7 @@ __all__ = [
     "Written",
     "batched",
     "cache_queries",
+    "cache_stats",
     "cached_cursor",
     "check",
     "close_pool",
@@ -104,6 +110,7 @@ __all__ = [
     "loading",
     "many",
     "many_from",
+    "memory_tracker",
     "one",
     "one_from",
     "owned_by_ids",
@@ -114,6 +121,11 @@ __all__ = [
     "stream_csv",
     "stream_json",
     "stream_ndjson",
+    "system_metrics",
+    "timeit",
+    "timer",
+    "timings",
+    "track_memory",
     "transaction",
     "uncached",
     "uninstall",

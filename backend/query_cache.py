@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import connection
+from .cache_stats import cache_stats
 from .cached_cursor import CachingConnection, at_work, cached_cursor, dressed, overheard, paused
 from .errors import BatchError
 from .query_store import MOST_ROWS, SIZE, QueryStore
@@ -50,6 +51,7 @@ def query_cache(
         at_work.reset(token)
         if at_work.get() is None:
             store.forget()
+            cache_stats.add("query_cache", store.hits, store.misses)
 
 
 @contextmanager
