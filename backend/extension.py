@@ -80,8 +80,12 @@ def harden_app(app: Flask, settings: Settings) -> None:
     if proxies:
         fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         app.wsgi_app = fixed  # type: ignore[method-assign]
-    endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"])
+    endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"], partial(_has_route, app))
     app.wsgi_app = endpoints  # type: ignore[method-assign]
+
+
+def _has_route(app: Flask, path: str) -> bool:
+    return any(rule.rule == path for rule in app.url_map.iter_rules())
 
 
 def _refuse_twice(app: Flask) -> None:
@@ -128,7 +132,7 @@ def _scopes_of_request() -> list[scope.Scope] | None:
 def _note_route() -> None:
     watched = request.environ.get(LOG_KEY)
     if watched is not None and request.url_rule is not None:
-        watched.route = request.url_rule.rule
+        watched.route, watched.function = request.url_rule.rule, request.endpoint or ""
 
 
 def _note_stream(response: Response) -> Response:

@@ -37,6 +37,11 @@ def protect(pool: Any) -> None:
         os.register_at_fork(after_in_child=_reset_pools)
 
 
+def protected() -> list[Any]:
+    """Return the pools of this process that are in use somewhere, closed ones included."""
+    return list(_pools)
+
+
 def _reset_pools() -> None:
     global once
     once = threading.Lock()  # the old one may have been held at the fork

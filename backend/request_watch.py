@@ -40,6 +40,7 @@ class RequestWatch:
         request_id = id_of(environ)
         environ[ID_KEY] = request_id
         watched = QueryLog("request", environ.get("REQUEST_METHOD", ""), "", request_id)
+        watched.traceparent = environ.get("HTTP_TRACEPARENT", "")
         environ[LOG_KEY] = watched
         status = [500]
 

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 
-from . import connection, events, monitor
+from . import connection, events, explain, log_setup, metrics, monitor, slow, sql_comments
 from .errors import RepeatsError
 from .events import Repeats, RequestEnded
 from .query_table import query_table
@@ -34,6 +34,12 @@ def start(settings: Settings) -> None:
     if _limit:
         events.listen(RequestEnded, _look_for_repeats)
         events.listen(Repeats, _log_repeats)
+    slow.start(settings)
+    explain.start(settings)
+    sql_comments.start(settings)
+    if settings["HARDEN_METRICS"]:
+        metrics.start(settings)
+    log_setup.configure(settings["HARDEN_LOG_FORMAT"])
 
 
 def watch_cursors() -> None:
@@ -47,7 +53,10 @@ def stop() -> None:
     events.unlisten(RequestEnded, query_table.add)
     events.unlisten(RequestEnded, _look_for_repeats)
     events.unlisten(Repeats, _log_repeats)
-    monitor.report_slow(float("inf"), None)
+    metrics.stop()
+    slow.stop()
+    explain.stop()
+    log_setup.configure(None)
     monitor.tag_statements(None)
 
 
