@@ -1,7 +1,7 @@
-"""The health endpoints, in front of the app: `/livez`, `/readyz`, `/health/database/pool`.
+"""The health endpoints, in front of the app: `/livez`, `/readyz`, `/health/database/pool`, `/metrics`.
 
 WSGI middleware and no blueprint: the app's login guards, error pages and routes have no say in it, and
-nothing is registered in an app that we were not given to change. The pool's figures are closed to the world:
+nothing is registered in an app that we were not given to change. Figures are closed to the world:
 they answer callers on this machine that no proxy forwarded, and callers that send the ops token.
 Knows WSGI, not Flask.
 """
@@ -12,7 +12,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import health, ops_access
+from . import health, metrics_page, ops_access
+
+PATHS = frozenset({"/livez", "/readyz", "/health/database/pool", *metrics_page.PATHS})
 
 
 class HealthEndpoints:
@@ -21,15 +23,20 @@ class HealthEndpoints:
     Args:
         app: the WSGI application behind.
         token: what `Authorization: Bearer` must carry; None leaves loopback alone.
+        has_route: tells whether the app has a route of its own for a path; then `/metrics` is the app's.
     """
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], token: str | None = None) -> None:
+    def __init__(
+        self, app: Callable[..., Iterable[bytes]], token: str | None = None,
+        has_route: Callable[[str], bool] | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
         self._token = token
+        self._has_route = has_route
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if path not in ("/livez", "/readyz", "/health/database/pool"):
+        if path not in PATHS or (path in metrics_page.PATHS and not self._shows_metrics(path)):
             return self._app(environ, start_response)
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return _answer(environ, start_response, "405 Method Not Allowed", {"error": "GET only"})
@@ -41,15 +48,28 @@ class HealthEndpoints:
             return _answer(environ, start_response, status, answer)
         if not ops_access.may_see(environ, self._token):
             return _answer(environ, start_response, "404 Not Found", {"error": "not found"})
+        if path in metrics_page.PATHS:
+            status, kind, body = metrics_page.answer(environ.get("HTTP_ACCEPT", ""))
+            return _send(environ, start_response, status, kind, body)
         return _answer(environ, start_response, "200 OK", health.pool_figures())
+
+    def _shows_metrics(self, path: str) -> bool:
+        """Tell whether it is ours to answer: with metrics off, or a `/metrics` of the app's own, it is the app's."""
+        is_free = path != "/metrics" or self._has_route is None or not self._has_route(path)
+        return is_free and metrics_page.is_on()
 
 
 def _answer(
     environ: dict[str, Any], start_response: Callable[..., Any], status: str, data: dict[str, Any]
 ) -> list[bytes]:
-    body = json.dumps(data).encode()
+    return _send(environ, start_response, status, "application/json", json.dumps(data).encode())
+
+
+def _send(
+    environ: dict[str, Any], start_response: Callable[..., Any], status: str, kind: str, body: bytes
+) -> list[bytes]:
     headers = [
-        ("Content-Type", "application/json"),
+        ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
     ]

@@ -1,0 +1,230 @@
+"""What this process adds to its board: series by name and labels, each found by one look into a dictionary.
+
+A process begins its board at its first figure, never before: a master that only forks workers is no worker. A
+forked child begins its own. Statements get a label of their own in the background, once they were seen a few
+times and where there is room; until then they count as `other`.
+Must not import Flask or the pool. If this is wrong, figures are; the app's requests are not touched.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from bisect import bisect_left
+
+from . import totals
+from .board import Board
+from .events import QueryGroup, RequestEnded
+from .metric_names import BY_NAME, COUNTS, OTHER, SCHEMA, SECONDS
+from .run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+MOST_ROUTES, MOST_STATEMENTS, MOST_CANDIDATES, MOST_SLOTS = 200, 100, 1000, 10_000
+SEEN = 3  # requests with a statement, until it gets a label of its own
+NO_ROUTE = "none"  # what no URL rule matched, or what was asked outside a request
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+REQUESTS, QUERIES = "harden_request_duration_seconds", "harden_query_duration_seconds"
+STATUSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
+_SUM, _COUNT_SUM = len(SECONDS) + 1, len(COUNTS) + 1  # where a histogram's sum is
+_FASTEST = SECONDS[0]
+
+
+class Recorder:
+    """This process's figures.
+
+    Args:
+        folder: where other processes look for them.
+
+    Attributes:
+        lock: guards the board and what leads to its cells; nothing slow happens while it is held.
+        board: None until something was counted.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.board: Board | None = None
+        self.lock = threading.RLock()  # reentrant: a signal's handler may end a request, too
+        self._pid = -1
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._slots: dict[tuple[str, ...], int] = {}
+        self._requests: dict[tuple[str, str, int], tuple[int, int, int]] = {}
+        self._routes: set[str] = set()
+        self._statements: dict[str, int] = {}
+        self._known: frozenset[str] = frozenset()  # what has a label of its own somewhere in the service
+        self._candidates: dict[str, tuple[int, str]] = {}
+        self._is_full = False
+
+    def begin(self) -> Board:
+        """Make this process's board, unless it has one."""
+        if self.board is not None and self._pid == os.getpid():
+            return self.board
+        with self.lock:
+            if self.board is None or self._pid != os.getpid():
+                self._start_afresh()
+                self.board = Board(self.folder.path_of(totals.KIND), SCHEMA)
+                self._put("harden_workers", (), (1.0,))
+                self._put("harden_worker_starts", (), (1.0,))
+                self._put("harden_metrics_shared", (), (float(self.board.path is not None),))
+                self.slot(totals.MARK, ())
+                self._statements[OTHER] = self.slot(QUERIES, (OTHER, OTHER))
+                atexit.register(self.leave)
+                self._pid = os.getpid()  # last: who finds it here counts without asking further
+            return self.board
+
+    def forget_parent(self) -> None:
+        """In a forked child: the lock may have been held, and the board is the parent's."""
+        self.lock = threading.RLock()
+        self._pid = -1
+
+    def leave(self) -> None:
+        """Note that this process ends by itself. Its board stays, for others to add up."""
+        if self.board is not None and self._pid == os.getpid():
+            self.put(totals.MARK, (), (1.0,))
+
+    def ended(self, event: RequestEnded) -> None:
+        """Count a request and its queries; `begin` comes first."""
+        seconds = event.seconds
+        with self.lock:
+            cells = self._cells()
+            if event.kind == "request":
+                slots = self._requests.get((event.route, event.method, event.status // 100))
+                if slots is None:
+                    slots = self._request_slots(event)
+                first, queries, query_seconds = slots
+                cells[first + bisect_left(SECONDS, seconds)] += 1.0
+                cells[first + _SUM] += seconds
+                cells[queries + bisect_left(COUNTS, event.queries)] += 1.0
+                if event.queries:
+                    cells[queries + _COUNT_SUM] += event.queries
+                    cells[query_seconds] += event.query_seconds
+            statements = self._statements
+            for group in event.groups:
+                slot = statements.get(group.statement.id)
+                if slot is None:
+                    slot = self._of_other(group)
+                count = group.count
+                if group.slowest <= _FASTEST:
+                    cells[slot] += count
+                elif count == 1:
+                    cells[slot + bisect_left(SECONDS, group.seconds)] += 1.0
+                else:
+                    self._spread(slot, group)
+                cells[slot + _SUM] += group.seconds
+                if group.errors:
+                    self._count_errors(group)
+
+    def add(self, metric: str, labels: tuple[str, ...], *amounts: float) -> None:
+        """Add to a counter or a summary; to each of its cells."""
+        self.begin()
+        with self.lock:
+            slot, cells = self.slot(metric, labels), self._cells()
+            for at, amount in enumerate(amounts):
+                cells[slot + at] += amount
+
+    def put(self, metric: str, labels: tuple[str, ...], values: tuple[float, ...]) -> None:
+        """Set a gauge."""
+        self.begin()
+        with self.lock:
+            self._put(metric, labels, values)
+
+    def _put(self, metric: str, labels: tuple[str, ...], values: tuple[float, ...]) -> None:
+        slot, cells = self.slot(metric, labels), self._cells()
+        for at, value in enumerate(values):
+            cells[slot + at] = value
+
+    def _cells(self) -> memoryview[float]:
+        assert self.board is not None
+        return self.board.cells
+
+    def slot(self, metric: str, labels: tuple[str, ...]) -> int:
+        """Return a series' first cell; without room that of `other`, and then one that nobody reads."""
+        key = (metric, *labels)
+        found = self._slots.get(key)
+        if found is None:
+            assert self.board is not None
+            cells = BY_NAME[metric].cells if metric in BY_NAME else 1
+            made = self.board.series(metric, labels, cells)
+            others = (OTHER,) * len(labels)
+            if made is None:
+                made = self.slot(metric, others) if labels != others else 0
+            if len(self._slots) < MOST_SLOTS:
+                self._slots[key] = made
+            found = made
+        return found
+
+    def route(self, route: str) -> str:
+        """Return the label of a route; there are 200 at most."""
+        route = route or NO_ROUTE
+        if route not in self._routes:
+            if len(self._routes) >= MOST_ROUTES:
+                return OTHER
+            self._routes.add(route)
+        return route
+
+    def _request_slots(self, event: RequestEnded) -> tuple[int, int, int]:
+        route = self.route(event.route)
+        method = event.method if event.method in METHODS else OTHER
+        status = STATUSES.get(event.status // 100, OTHER)
+        slots = (
+            self.slot(REQUESTS, (route, method, status)), self.slot("harden_request_queries", (route,)),
+            self.slot("harden_request_query_seconds", (route,)),
+        )  # fmt: skip
+        if len(self._requests) < MOST_ROUTES * 50:  # methods are whatever a client sends
+            self._requests[event.route, event.method, event.status // 100] = slots
+        return slots
+
+    def _spread(self, slot: int, group: QueryGroup) -> None:
+        cells = self._cells()
+        for seconds in group.durations:
+            cells[slot + bisect_left(SECONDS, seconds)] += 1.0
+        rest = group.count - len(group.durations)
+        if rest > 0:  # only the first thousand are known one by one
+            mean = max(0.0, group.seconds - sum(group.durations)) / rest
+            cells[slot + bisect_left(SECONDS, mean)] += rest
+
+    def _count_errors(self, group: QueryGroup) -> None:
+        is_known = group.statement.id in self._statements
+        labels = (group.statement.id, group.statement.summary) if is_known else (OTHER, OTHER)
+        self._cells()[self.slot("harden_query_errors", labels)] += group.errors
+
+    def _of_other(self, group: QueryGroup) -> int:
+        """Return where a statement counts that has no place of its own here; called with the lock held."""
+        statement = group.statement
+        if statement.id in self._known:
+            return self._admit(statement.id, statement.summary)
+        if not self._is_full:
+            seen, _ = self._candidates.get(statement.id, (0, ""))
+            if not seen and len(self._candidates) >= MOST_CANDIDATES:
+                self._candidates.clear()
+            self._candidates[statement.id] = seen + 1, statement.summary
+        return self._statements[OTHER]
+
+    def _admit(self, statement: str, summary: str) -> int:
+        slot = self._statements[statement] = self.slot(QUERIES, (statement, summary))
+        return slot
+
+    def learn(self) -> None:
+        """Look up which statements have a label of their own anywhere in the service: those get one here too."""
+        found = totals.read_all(self.folder, self.board).values
+        self._known = frozenset(labels[0] for metric, labels in found if metric == QUERIES) - {OTHER}
+
+    def admit(self) -> None:
+        """Give a label of their own to statements that were seen a few times, while there is room."""
+        with self.lock:
+            ready = [(name, summary) for name, (seen, summary) in self._candidates.items() if seen >= SEEN]
+        if not ready:
+            return
+        self.learn()  # without the lock: it reads files
+        with self.lock:
+            for statement, summary in ready:
+                if len(self._known) >= MOST_STATEMENTS and statement not in self._known:
+                    self._is_full = True
+                    self._candidates.clear()
+                    return
+                self._known |= {statement}
+                self._candidates.pop(statement, None)
+                self._admit(statement, summary)
