@@ -24,6 +24,7 @@ import psycopg2
 from psycopg2.extensions import BYTES, TRANSACTION_STATUS_IDLE, UNICODE
 
 from .cached_cursor import at_work
+from .fingerprint import alias
 from .keepable import OCCURRENCE, Reading, read
 from .literal_types import adapters_are_psycopg2s, literal_type
 from .plans import MADE_ALREADY, Form, Plans
@@ -127,6 +128,7 @@ class Statement:
 def _form(sql: str, names: Sequence[str], types: tuple[str, ...]) -> Form:
     digest = hashlib.sha256("\0".join((sql, *types)).encode()).hexdigest()
     name = f"h_{digest[:24]}"
+    alias(name, sql)
     numbers = iter(range(1, len(names) + 1))
     body = OCCURRENCE.sub(lambda found: f"${next(numbers)}" if found[1] else "%%", sql)
     declared = f" ({', '.join(types[: len(names)])})" if names else ""
