@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "cursor_stream": {"errors", "reset", "stream_limit", "stream_source"},
     "cursors": {"errors", "settings"},
     "database_helper": {"connection", "database_pool", "dropin", "pool_options", "scope", "settings"},
-    "database_pool": {"housekeeper", "leasing", "pool_options", "record", "reset", "upkeep"},
+    "database_pool": {"holders", "housekeeper", "leasing", "pool_options", "record", "reset", "upkeep"},
     "dropin": {"connection", "database_pool", "errors", "pool_classes", "pool_options", "scope"},
     "endpoints": {"health", "metrics_page", "ops_access"},
     "errors": set(),
@@ -59,18 +59,19 @@ MAY_IMPORT = {
         "settings", "shown_values", "slow",
     },
     "extension": {
-        "cursors", "database_helper", "endpoints", "errors", "page_routes", "request_watch", "scope", "settings",
+        "callsite", "cursors", "database_helper", "endpoints", "errors", "page_routes", "query_header",
+        "request_watch", "scope", "settings",
         "summed_log", "watch",
     },
     "exposition": {"board", "metric_names"},
-    "fingerprint": {"shapes"},
+    "fingerprint": {"shapes", "summaries"},
     "fork": set(),
     "formats": {"errors"},
     "formatted": {"composed", "errors", "formats", "nested", "prepared", "selectlist", "sqltext"},
     "guard": set(),
     "holders": {"record", "site"},
     "housekeeper": set(),
-    "health": {"database_helper", "database_pool", "dropin", "errors", "liveness", "pool_classes"},
+    "health": {"database_helper", "database_pool", "dropin", "errors", "liveness", "pool_classes", "readiness"},
     "http": set(),
     "ids": {"errors"},
     "importing": set(),
@@ -128,15 +129,16 @@ MAY_IMPORT = {
     "query_counter": {
         "close_log", "connection", "dropin", "errors", "events", "fork", "monitor", "repeats", "unpooled",
     },
-    "query_header": {"query_log", "repeats"},
+    "query_header": {"events", "query_log", "repeats"},
     "query_log": {"callsite", "events", "fingerprint"},
     "query_store": {"statements"},
     "query_table": {"events", "fingerprint"},
     "read_only": {"sqlmask"},
+    "readiness": set(),
     "record": {"site"},
     "recorder": {"board", "events", "metric_names", "run_folder", "totals"},
     "repeats": {"allowed", "callsite", "events", "fingerprint", "rewrites", "source_lines"},
-    "request_watch": {"monitor", "query_log"},
+    "request_watch": {"events", "monitor", "query_log"},
     "reset": {"connection", "record"},
     "returned": {"errors", "lookup", "write_pages"},
     "rewrites": {"events"},
@@ -171,6 +173,7 @@ MAY_IMPORT = {
     "streaming": {"database_helper", "errors", "nested", "row_formats", "row_stream", "stream_source"},
     "slowness": {"nodecheck"},
     "stored": {"composed", "errors", "keepable", "nested", "prepared", "sqltext"},
+    "summaries": set(),
     "summed_log": set(),
     "source_lines": set(),
     "spans": set(),
@@ -198,7 +201,7 @@ KNOW_FLASK = {"app_loader", "extension", "http", "page_routes", "serving", "stre
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}
 # Packages that an app need not have; imported where they are first used, never when the module is.
-OPTIONAL = {"exposition": {"prometheus_client"}}
+OPTIONAL = {"exposition": {"prometheus_client"}, "pytest_plugin": {"pytest"}}
 
 
 def _imports(path: Path) -> tuple[set[str], set[str]]:
@@ -284,7 +287,7 @@ def answer():
 install()
 psycopg2.connect({url!r}).close()
 client = app.test_client()
-print(client.get("/").get_data(as_text=True), client.get("/readyz").json["database"])
+print(client.get("/").get_data(as_text=True), client.get("/readyz").json["checks"]["database"])
 print(sorted(name for name in sys.modules if name.partition(".")[0] == "backend"))
 """
 
