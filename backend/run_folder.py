@@ -141,14 +141,14 @@ class RunFolder:
         return [(self.path / name, match[1], int(match[2]), match[3]) for name, match in found]
 
     def _is_alive(self, worker: str) -> bool:
-        return self.path is not None and _is_held(self.path / f"{worker}.lock")
+        return self.path is not None and is_held(self.path / f"{worker}.lock")
 
     def _remove_locks(self) -> None:
         entries = self._entries()
         needed = {worker for _, worker, _, kind in entries if kind not in ("lock", "new")} | {self._me().worker}
         for path, worker, _, kind in entries:
             is_left = kind == "lock" or (kind == "new" and _age(path) > TAKEN_AFTER)
-            if is_left and worker not in needed and not _is_held(path):
+            if is_left and worker not in needed and not is_held(path):
                 _unlink(path)
 
 
@@ -214,7 +214,7 @@ def _held(folder: Path, worker: str) -> int:
     return lock
 
 
-def _is_held(path: Path) -> bool:
+def is_held(path: Path) -> bool:
     """Tell whether somebody lives who holds a lock; one that cannot be opened counts as held."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

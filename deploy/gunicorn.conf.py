@@ -52,6 +52,12 @@ except ValueError as _error:
 
 if str(_root) not in sys.path:
     sys.path.insert(0, str(_root))  # where wsgi.py is; --check-config does not look at `pythonpath`
+if _settings["HARDEN_RUN_DIR"] is None:
+    # One name for as long as this master lives, reloads included. The folder is made when workers start, and
+    # removed at the end; a folder that somebody named is theirs.
+    _chosen = importlib.import_module(f"{_runtime.__name__}.service_folder").choose()
+    os.environ["HARDEN_RUN_DIR"] = os.environ["_HARDEN_OWN_RUN_DIR"] = _chosen
+_own_folder = os.environ.get("_HARDEN_OWN_RUN_DIR")
 workers = _settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))  # two, so that one can be replaced
 threads = _settings["THREADS"]
 preload_app = _settings["HARDEN_PRELOAD"]
@@ -67,6 +73,26 @@ backlog = 2048  # a burst while a worker is replaced waits instead of being refu
 control_socket_disable = True  # its default lies in $HOME, which a service does not have
 accesslog = None  # the front has one
 errorlog = "-"
+
+
+def on_starting(server):  # type: ignore[no-untyped-def]
+    """Make the folder in which workers share their figures, theirs also where the master is root."""
+    if _own_folder:
+        folder = importlib.import_module(f"{_runtime.__name__}.service_folder")
+        folder.hold(_own_folder, server.cfg.uid, server.cfg.gid)
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """Remove it when the last master ends."""
+    if _own_folder:
+        importlib.import_module(f"{_runtime.__name__}.service_folder").remove(_own_folder)
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Show on /metrics that the worker is there before its first request comes."""
+    counting = sys.modules.get(f"{_runtime.__name__}.metrics")
+    if counting:
+        counting.begin()
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]

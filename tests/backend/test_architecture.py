@@ -154,6 +154,7 @@ MAY_IMPORT = {
     },
     "selectlist": {"errors", "sqltext"},
     "settings": {"errors"},
+    "service_folder": {"run_folder"},
     "shapes": set(),
     "shorthand": {"catalog", "composed", "errors", "nested", "sqltext", "treesql"},
     "site": set(),
