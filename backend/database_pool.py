@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from . import reset, upkeep
+from . import holders, reset, upkeep
 from .housekeeper import housekeeper
 from .leasing import Leasing
 from .pool_options import PoolOptions, checked_sizes
@@ -131,6 +131,18 @@ class ThreadedConnectionPool(Leasing):
     def held(self) -> list[Record]:
         """Return what is known of each connection in use, the oldest lease first."""
         return self._slots.leases()
+
+    def is_busy(self) -> bool:
+        """Tell whether a caller would have to wait for others, while connecting works."""
+        self._own()
+        slots = self._slots
+        is_full = not slots.idle and slots.size >= slots.maxconn
+        return not self.closed and not slots.outage.failures and (is_full or bool(slots.queue) or slots.suspended)
+
+    def people(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return who holds a connection, the longest first, and who waits for one, the next to be served first."""
+        now = self._clock()
+        return holders.holders(self.held(), now), holders.waiters(self._slots.waiters(), now)
 
     @property
     def _pool(self) -> list[Any]:

@@ -133,7 +133,11 @@ class DropIn:
 
     def stats(self) -> list[dict[str, Any]]:
         """Return each pool's figures, with the database and the user it is for."""
-        return [{**_who(dsn), **pool.stats()} for (dsn, _), pool in list(self.pools.items())]
+        return [{**who, **pool.stats()} for who, pool in self.described()]
+
+    def described(self) -> list[tuple[dict[str, Any], ReturningPool]]:
+        """Return each pool with the database and the user it is for."""
+        return [(_who(dsn), pool) for (dsn, _), pool in list(self.pools.items())]
 
     def close(self) -> None:
         """Close every pool; connections in use end when their users close them."""

@@ -7,8 +7,9 @@ WSGI. If this is wrong, a load balancer sends people to a dead process or away f
 
 from __future__ import annotations
 
-import threading
-import time
+import os
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -18,11 +19,9 @@ from .database_helper import current_pool
 from .database_pool import ThreadedConnectionPool
 from .dropin import installed
 from .errors import HardenError, PoolTimeout, PoolTooBusy
+from .readiness import NO_ANSWER, Readiness
 
-KEEP_ANSWER = 1.0  # seconds; many balancers ask, one of them pays
-PATIENCE = 3.0  # seconds; a network that swallows everything may cost one thread, not one per question
-_lock = threading.Lock()
-_last: tuple[float, bool, dict[str, Any]] = (float("-inf"), False, {})
+PING = 0.8  # seconds for one ping: two of them fit into the deadline
 
 
 def live() -> dict[str, Any]:
@@ -31,32 +30,52 @@ def live() -> dict[str, Any]:
 
 
 def ready() -> tuple[bool, dict[str, Any]]:
-    """Return whether the process can serve, and what `/readyz` says. One check a second at most."""
-    global _last
-    if not _lock.acquire(timeout=PATIENCE):
-        return False, {"status": "unavailable", "database": ["no answer"]}
-    try:
-        when, is_ready, answer = _last
-        if time.monotonic() - when < KEEP_ANSWER:
-            return is_ready, answer
-        states = [_state(pool) for pool in pools()]
-        is_ready = all(state in ("ok", "busy") for state in states)
-        answer = {"status": "ok" if is_ready else "unavailable", "database": states or ["not used yet"]}
-        _last = (time.monotonic(), is_ready, answer)
-    finally:
-        _lock.release()
-    return is_ready, answer
+    """Return whether the process can serve, and what `/readyz` says, within two seconds.
+
+    Returns:
+        `status`: ok, unavailable or draining; `checks`: under `database` the state of each pool: ok, busy,
+        unreachable, no answer, or "not used yet" where there is none; `duration_ms`: how long the check took.
+    """
+    asked = _readiness()
+    if asked.is_draining:
+        return False, {"status": "draining", "checks": {}, "duration_ms": 0.0}
+    answer = asked.ask()
+    return answer.is_ready, {
+        "status": "ok" if answer.is_ready else "unavailable",
+        "checks": {"database": list(answer.states) or ["not used yet"]},
+        "duration_ms": round(answer.seconds * 1000, 1),
+    }
+
+
+def drain() -> None:
+    """Have `/readyz` say 503 from now on: the balancer sends nobody any more, requests are served as before."""
+    _readiness().is_draining = True
+
+
+def undrain() -> None:
+    """Undo `drain`."""
+    _readiness().is_draining = False
+
+
+def is_draining() -> bool:
+    """Tell whether this process was told to be unready."""
+    return _readiness().is_draining
 
 
 def pool_figures() -> dict[str, Any]:
-    """Return what `/health/database/pool` says: the figures of each pool of this process."""
+    """Return what `/health/database/pool` says of each pool of this process: figures, who holds, who waits."""
     drop_in = installed()
     shared = current_pool()
-    figures = [{"name": "DATABASE_URL", **shared.stats()}] if shared is not None else []
+    figures = [_figures(shared, name="DATABASE_URL")] if shared is not None else []
     if drop_in is not None:
-        figures += [{"name": "psycopg2.connect", **pool} for pool in drop_in.stats()]
-    figures += [{"name": "psycopg2.pool", **pool.stats()} for pool in pool_classes.covered()]
-    return {"pools": figures}
+        figures += [_figures(pool, name="psycopg2.connect", **who) for who, pool in drop_in.described()]
+    figures += [_figures(pool, name="psycopg2.pool") for pool in pool_classes.covered()]
+    return {"pid": os.getpid(), "pools": figures}
+
+
+def _figures(pool: ThreadedConnectionPool, **names: Any) -> dict[str, Any]:
+    holders, waiters = pool.people()
+    return {**names, **pool.stats(), "holders": holders, "waiters": waiters}
 
 
 def pools() -> list[ThreadedConnectionPool]:
@@ -69,13 +88,31 @@ def pools() -> list[ThreadedConnectionPool]:
 
 
 def _state(pool: ThreadedConnectionPool) -> str:
+    if pool.is_busy():  # without being counted among the callers that got none
+        return "busy"
     try:
         conn = pool.getconn(timeout=0)
-    except (PoolTimeout, PoolTooBusy):
-        return "busy"
+    except (PoolTimeout, PoolTooBusy) as error:
+        return "busy" if error.__cause__ is None else "unreachable"  # the cause: why connecting fails
     except (psycopg2.Error, HardenError):
         return "unreachable"
     try:
-        return "ok" if liveness.answers(conn) else "unreachable"
+        return "ok" if liveness.answers(conn, PING) else NO_ANSWER
     finally:
-        pool.putconn(conn)
+        with suppress(psycopg2.Error):  # closed meanwhile: the next look leaves it out
+            pool.putconn(conn)
+
+
+def _pool_states() -> list[Any]:
+    return [partial(_state, pool) for pool in pools()]
+
+
+_of_this_process = Readiness(_pool_states)
+
+
+def _readiness() -> Readiness:
+    """Return this process's; a forked child knows nothing of its parent's checks, whose threads it lacks."""
+    global _of_this_process
+    if _of_this_process.pid != os.getpid():
+        _of_this_process = Readiness(_pool_states)
+    return _of_this_process

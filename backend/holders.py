@@ -50,6 +50,23 @@ def holders(leases: list[Record], now: float) -> list[dict[str, Any]]:
     ]
 
 
+def waiters(waiting: list[tuple[int, float]], now: float) -> list[dict[str, Any]]:
+    """Describe callers that wait for a connection.
+
+    Args:
+        waiting: thread and when it began to wait, the next to be served first.
+        now: by the pool's clock.
+    """
+    return [
+        {
+            "thread": thread_name(thread),
+            "seconds": max(0.0, now - since),
+            "now_at": site_text(site_of(thread)),
+        }
+        for thread, since in waiting
+    ]
+
+
 def state(record: Record) -> str:
     """Say what a leased connection is doing."""
     conn: Any = record.connection()

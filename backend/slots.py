@@ -344,6 +344,11 @@ class Slots:
         """Return the records of those in use, the oldest lease first."""
         return sorted(self.leased, key=lambda record: record.since)
 
+    def waiters(self) -> list[tuple[int, float]]:
+        """Return each waiter's thread and when it began to wait, the first to be served first."""
+        with self.lock:
+            return self.queue.waiters()
+
     def _on_drop(self, record: Record) -> Callable[[Any], None]:
         dropped, myself = self._dropped, weakref.ref(self)
 

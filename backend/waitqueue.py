@@ -20,15 +20,17 @@ class Waiter:
 
     Attributes:
         since: when it began to wait.
+        thread: who waits.
         result: what was handed over: a connection, PERMIT to open one, or an exception; None while waiting.
     """
 
-    __slots__ = ("_alarm", "result", "since")
+    __slots__ = ("_alarm", "result", "since", "thread")
 
     def __init__(self, since: float) -> None:
         self._alarm = threading.Lock()
         self._alarm.acquire()
         self.since = since
+        self.thread = threading.get_ident()
         self.result: Any = None
 
     def sleep(self, seconds: float) -> None:
@@ -56,6 +58,10 @@ class WaitQueue:
 
     def __len__(self) -> int:
         return len(self._waiters)
+
+    def waiters(self) -> list[tuple[int, float]]:
+        """Return each waiter's thread and when it began to wait, the first to be served first."""
+        return [(waiter.thread, waiter.since) for waiter in self._waiters]
 
     def join(self) -> Waiter:
         """Add a waiter at the end."""

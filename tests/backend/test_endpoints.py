@@ -8,11 +8,12 @@ import pytest
 from flask import Flask
 
 from backend import Hardening, get_pool, health
+from backend.readiness import Readiness
 
 
 @pytest.fixture(autouse=True)
 def _fresh_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_last", (float("-inf"), False, {}))
+    monkeypatch.setattr(health, "_of_this_process", Readiness(health._pool_states))
 
 
 def client(url: str, **settings: Any) -> Any:
@@ -30,13 +31,13 @@ def test_health_passes_by_the_app_s_own_login_guard(url: str) -> None:
     shop = client(url)
     assert shop.get("/").status_code == 401
     assert shop.get("/livez").get_json() == {"status": "ok"}
-    assert shop.get("/readyz").get_json() == {"status": "ok", "database": ["ok"]}
+    assert shop.get("/readyz").get_json()["checks"] == {"database": ["ok"]}
 
 
 def test_ready_says_503_when_the_database_cannot_be_reached() -> None:
     shop = client("postgresql://nobody@127.0.0.1:1/none")
     answer = shop.get("/readyz")
-    assert (answer.status_code, answer.get_json()["database"]) == (503, ["unreachable"])
+    assert (answer.status_code, answer.get_json()["checks"]["database"]) == (503, ["unreachable"])
     assert shop.get("/livez").status_code == 200
 
 
@@ -44,7 +45,7 @@ def test_ready_does_not_queue_behind_a_pool_that_is_all_in_use(url: str) -> None
     shop = client(url, DB_POOL_MAX=1, DB_POOL_TIMEOUT=60)
     conn = get_pool().getconn()
     answer = shop.get("/readyz")
-    assert (answer.status_code, answer.get_json()["database"]) == (200, ["busy"])
+    assert (answer.status_code, answer.get_json()["checks"]["database"]) == (200, ["busy"])
     get_pool().putconn(conn)
 
 
@@ -53,6 +54,19 @@ def test_ready_asks_the_database_at_most_once_a_second(url: str) -> None:
     for _ in range(5):
         shop.get("/readyz")
     assert get_pool().stats()["leased"] == 1
+
+
+def test_a_process_that_drains_says_503_and_goes_on_serving(url: str) -> None:
+    shop = client(url)
+    assert shop.get("/readyz").status_code == 200
+    health.drain()
+    answer = shop.get("/readyz")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, "draining")
+    assert (shop.head("/readyz").status_code, shop.head("/readyz").data) == (503, b"")
+    assert shop.get("/").status_code == 401
+    assert shop.get("/livez").status_code == 200
+    health.undrain()
+    assert shop.get("/readyz").status_code == 200
 
 
 def test_head_and_post(url: str) -> None:
