@@ -26,6 +26,7 @@ COOKIE = "harden_ops"
 SESSION = 12 * 3600  # seconds
 _LOCAL_HOST = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.IGNORECASE)
 _COOKIE_VALUE = re.compile(r"(\d{1,12})\.([0-9a-f]{64})")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 
 
@@ -91,7 +92,9 @@ def session_value(token: str, now: float) -> str:
 
 def cookie_header(environ: Mapping[str, Any], value: str, seconds: int) -> tuple[str, str]:
     """Return the header that sets the cookie; seconds is 0 to have it forgotten."""
-    parts = [f"{COOKIE}={value}", "Path=/ops", f"Max-Age={seconds}", "HttpOnly", "SameSite=Strict"]
+    root = environ.get("SCRIPT_NAME", "")  # where the app is mounted; it may stand in the header if it is plain
+    path = f"{root if _PREFIX.fullmatch(root) else ''}/ops"
+    parts = [f"{COOKIE}={value}", f"Path={path}", f"Max-Age={seconds}", "HttpOnly", "SameSite=Strict"]
     return "Set-Cookie", "; ".join([*parts, "Secure"] if is_https(environ) else parts)
 
 
