@@ -12,11 +12,14 @@ from .errors import (
     BatchError,
     CursorError,
     HardenError,
+    MonitorError,
     NodeError,
     PageError,
     PoolClosed,
     PoolTimeout,
     PoolTooBusy,
+    QueryCountError,
+    RepeatsError,
     SchemaError,
     SessionStateError,
     SettingsError,
@@ -29,6 +32,7 @@ from .formatted import Formatted, formatted
 from .http import json_response
 from .loader import Lazy, Loader, loading
 from .memory_timers import memory_tracker, track_memory
+from .monitor import watching
 from .nested import many, one
 from .nested_pages import paged
 from .nodecheck import Problem, check, describe
@@ -36,7 +40,9 @@ from .numbered_pages import NumberedPage, NumberedPages
 from .page_routes import list_routes, page_response
 from .pagination import CursorPages, Page
 from .pool_options import PoolOptions
+from .query_assertions import assert_queries, no_repeats
 from .query_cache import CachingConnection, QueryStore, cache_queries, cached_cursor, query_cache, uncached
+from .query_counter import QueryCounter
 from .returned import Written
 from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
 from .shorthand import Tree, many_from, one_from
@@ -65,6 +71,7 @@ __all__ = [
     "Hardening",
     "Lazy",
     "Loader",
+    "MonitorError",
     "NodeError",
     "NumberedPage",
     "NumberedPages",
@@ -76,7 +83,10 @@ __all__ = [
     "PoolTimeout",
     "PoolTooBusy",
     "Problem",
+    "QueryCountError",
+    "QueryCounter",
     "QueryStore",
+    "RepeatsError",
     "SchemaError",
     "SessionStateError",
     "SettingsError",
@@ -88,6 +98,7 @@ __all__ = [
     "ThreadedConnectionPool",
     "Tree",
     "Written",
+    "assert_queries",
     "batched",
     "cache_queries",
     "cache_stats",
@@ -111,6 +122,7 @@ __all__ = [
     "many",
     "many_from",
     "memory_tracker",
+    "no_repeats",
     "one",
     "one_from",
     "owned_by_ids",
@@ -130,4 +142,5 @@ __all__ = [
     "uncached",
     "uninstall",
     "upsert_many",
+    "watching",
 ]

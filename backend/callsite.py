@@ -1,7 +1,8 @@
 """Which line of the app runs a query? Frames of libraries and of the kit are passed over.
 
-What belongs to the app is decided once a file: not the standard library, nothing below a site-packages folder,
-not the kit. Where no frame is the app's, the innermost one that is neither the kit's nor the driver's stands in.
+What belongs to the app is decided once a file: not the standard library, nothing below a site-packages folder
+(unless the app itself is installed there, see `add_app_folder`), not the kit, wherever its copy lies. Where no
+frame is the app's, the innermost one that is neither the kit's nor the driver's stands in.
 A line is known by its code object and instruction, and becomes text when somebody wants to read it.
 Knows nothing of queries. If this is wrong, an N+1 is blamed on a library.
 """
@@ -9,6 +10,7 @@ Knows nothing of queries. If this is wrong, an N+1 is blamed on a library.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -20,8 +22,10 @@ DEPTH = 8
 # What sends one call's rows page by page: perhaps no loop of the app's.
 _BATCHES = {("extras.py", "execute_values"), ("extras.py", "execute_batch")}
 _OUR_BATCHES = frozenset({"batch.py", "batch_write.py", "lookup.py"})
+# Code of its own up to Python 3.11, which nobody knows by that name.
+_COMPREHENSION = re.compile(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr)>")
 _files: dict[str, bool] = {}
-known = _files.get  # whether a file is the app's; None when it was not looked at yet
+_app_folders: tuple[str, ...] = ()
 _texts: dict[tuple[int, int], tuple[CodeType, str]] = {}
 
 
@@ -36,9 +40,28 @@ def is_app_file(name: str) -> bool:
 
 
 def _is_app(name: str) -> bool:
-    if name.startswith("<") or os.path.split(name)[0] == _HERE or any(part in name for part in _LIBRARIES):
+    if name.startswith("<") or os.path.split(name)[0] == _HERE:
         return False
-    return not name.startswith(_STANDARD)
+    for folder in _app_folders:
+        if name.startswith(folder):  # a virtual environment may lie in there, and a namesake of what is looked for
+            name = name[len(folder) - 1 :]
+            break
+    return not name.startswith(_STANDARD) and not any(part in name for part in _LIBRARIES)
+
+
+def add_app_folder(path: str) -> None:
+    """Have the files below a folder counted as the app's, also where the app is installed in site-packages.
+
+    Args:
+        path: such as Flask's `app.root_path`. A folder of libraries, or one above the standard library, is not
+            taken: an app of one file that lies among the libraries is found as the caller of the kit.
+    """
+    global _app_folders
+    folder = str(Path(path).absolute()).rstrip(os.sep) + os.sep
+    if folder in _app_folders or folder.endswith(_LIBRARIES) or _STANDARD.startswith(folder):
+        return
+    _app_folders = (*_app_folders, folder)
+    _files.clear()
 
 
 def outward(frame: FrameType) -> tuple[FrameType, int]:
@@ -89,11 +112,19 @@ def site_of_code(code: CodeType, instruction: int) -> str:
     known_text = _texts.get(key)
     if known_text is not None and known_text[0] is code:
         return known_text[1]
-    text = f"{_shown(code.co_filename)}:{line_of(code, instruction)} in {code.co_name}"
+    text = f"{_shown(code.co_filename)}:{line_of(code, instruction)} in {_name(code)}"
     if len(_texts) >= MOST_KNOWN:
         _texts.clear()
     _texts[key] = code, text  # with the code, so that its id stays its own
     return text
+
+
+def _name(code: CodeType) -> str:
+    """Return a function's name; that of the function around for a comprehension."""
+    full = getattr(code, "co_qualname", "")  # since Python 3.11
+    if not full or not _COMPREHENSION.search(full):
+        return code.co_name
+    return _COMPREHENSION.sub("", full).rpartition(".")[2] or "<module>"
 
 
 def line_of(code: CodeType, instruction: int) -> int:
@@ -120,4 +151,3 @@ def file_and_line(site: str) -> tuple[str, int]:
     place = site.rpartition(" in ")[0]
     name, _, line = place.rpartition(":")
     return (name, int(line)) if line.isdigit() else ("", 0)
-

@@ -105,12 +105,21 @@ class SlowQuery:
 
 @dataclass(frozen=True, slots=True)
 class RepeatedLine:
-    """One line of a loop of queries."""
+    """One line of a loop of queries.
+
+    Attributes:
+        site: the line that runs the query.
+        statement: what it runs, without values.
+        count: how often.
+        seconds: time spent in all of them.
+        caller: the line that loops over it, where it is in a helper; "" where it loops itself or none is known.
+    """
 
     site: str
     statement: Statement
     count: int
     seconds: float
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,20 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, Response, current_app, g, has_app_context, has_request_context, request
+from flask.logging import default_handler
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
 from . import scope, watch
+from .callsite import add_app_folder
 from .cursors import set_app_keys
 from .database_helper import open_pool
 from .endpoints import HealthEndpoints
 from .errors import PageError, PoolTimeout, PoolTooBusy, SettingsError
+from .ops import with_ops
 from .page_routes import keys_of_app, refuse_page
+from .query_header import with_counts
 from .request_watch import LOG_KEY, RequestWatch
 from .settings import Settings, load
 from .summed_log import SummedLog
@@ -69,9 +73,14 @@ def harden_app(app: Flask, settings: Settings) -> None:
     app.teardown_appcontext_funcs.insert(0, _end_context)
     app.after_request_funcs.setdefault(None, []).insert(0, _note_stream)
     watch.start(settings)
+    if settings["HARDEN_LOG_FORMAT"]:
+        app.logger.removeHandler(default_handler)  # or each line of the app's would come twice
+    add_app_folder(app.root_path)
     app.before_request_funcs.setdefault(None, []).insert(0, _note_route)
     scopes = RequestScopes(app.wsgi_app)
-    app.wsgi_app = RequestWatch(scopes, STREAMED)  # type: ignore[method-assign]
+    is_told = settings.environment in ("development", "test")
+    counted = partial(with_counts, settings["DB_REPEAT_LIMIT"]) if is_told else None
+    app.wsgi_app = RequestWatch(scopes, STREAMED, counted, watch.raise_repeats)  # type: ignore[method-assign]
     for error in (PoolTimeout, PoolTooBusy):
         app.register_error_handler(error, _say_unavailable)
     app.register_error_handler(PageError, refuse_page)
@@ -80,6 +89,7 @@ def harden_app(app: Flask, settings: Settings) -> None:
     if proxies:
         fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         app.wsgi_app = fixed  # type: ignore[method-assign]
+    app.wsgi_app = with_ops(app.wsgi_app, settings, STREAMED)  # type: ignore[method-assign]
     endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"], partial(_has_route, app))
     app.wsgi_app = endpoints  # type: ignore[method-assign]
 

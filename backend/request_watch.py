@@ -14,9 +14,11 @@ from functools import partial
 from typing import Any
 
 from . import monitor
+from .events import RequestEnded
 from .query_log import QueryLog
 
 ID_HEADER, ID_KEY, LOG_KEY = "X-Request-ID", "harden.request_id", "harden.query_log"
+Counted = Callable[[QueryLog, list[tuple[str, str]]], list[tuple[str, str]]]
 _FIT = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -26,20 +28,21 @@ class RequestWatch:
     Args:
         app: the WSGI application behind.
         streamed: the key in the WSGI environment that says that the body is sent bit by bit.
-        counted: called with the environment and the log when the headers are about to be sent; returns headers
-            to add. None adds none.
+        counted: given the log and the headers that are about to be sent, returns the headers to send.
+        judged: told of the request once it is over and nothing has failed; what it raises is raised from here,
+            or from the end of a streamed body.
     """
 
     def __init__(
-        self, app: Callable[..., Iterable[bytes]], streamed: str,
-        counted: Callable[[dict[str, Any], QueryLog], list[tuple[str, str]]] | None = None,
+        self, app: Callable[..., Iterable[bytes]], streamed: str, counted: Counted | None = None,
+        judged: Callable[[RequestEnded | None], None] | None = None,
     ) -> None:  # fmt: skip
-        self._app, self._streamed, self._counted = app, streamed, counted
+        self._app, self._streamed, self._counted, self._judged = app, streamed, counted, judged
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request_id = id_of(environ)
         environ[ID_KEY] = request_id
-        watched = QueryLog("request", environ.get("REQUEST_METHOD", ""), "", request_id)
+        watched = _kind_within(monitor.current())("request", environ.get("REQUEST_METHOD", ""), "", request_id)
         watched.traceparent = environ.get("HTTP_TRACEPARENT", "")
         environ[LOG_KEY] = watched
         status = [500]
@@ -48,7 +51,7 @@ class RequestWatch:
             status[0] = int(line[:3])
             headers = [*headers, (ID_HEADER, request_id)]
             if self._counted is not None:
-                headers += self._counted(environ, watched)
+                headers = self._counted(watched, headers)
             return start_response(line, headers, *args)
 
         monitor.begin(watched)
@@ -58,35 +61,61 @@ class RequestWatch:
             monitor.end(watched, 500)
             raise
         if environ.get(self._streamed):
-            return _Watched(body, partial(_end, watched, status))
-        monitor.end(watched, status[0])
+            monitor.at_work.set(watched.outer)
+            return _Watched(body, watched, partial(self._end, watched, status))
+        try:
+            self._end(watched, status)
+        except BaseException:
+            if hasattr(body, "close"):
+                body.close()
+            raise
         return body
 
+    def _end(self, watched: QueryLog, status: list[int]) -> None:
+        ended = monitor.end(watched, status[0])
+        if self._judged is not None and status[0] < 500:  # what made it a 500 matters more
+            self._judged(ended)
 
-def _end(watched: QueryLog, status: list[int]) -> None:
-    monitor.end(watched, status[0])
+
+def _kind_within(around: QueryLog | None) -> type[QueryLog]:
+    """Return the class of log for a request: that of the block around it, such as a test's."""
+    return QueryLog if around is None or around.kind == "request" else type(around)
 
 
 class _Watched:
-    """A streamed body; the request's log ends with it."""
+    """A streamed body; the request's log ends with it.
 
-    def __init__(self, body: Iterable[bytes], ended: Callable[[], None]) -> None:
-        self._body, self._parts, self._ended = body, iter(body), ended
+    The log is at work while the body is, and not between its parts: who reads it may ask other things meanwhile,
+    as a test does, and may do so in another thread.
+    """
+
+    def __init__(self, body: Iterable[bytes], watched: QueryLog, ended: Callable[[], None]) -> None:
+        self._body, self._parts, self._log, self._ended = body, iter(body), watched, ended
 
     def __iter__(self) -> Any:
         return self
 
     def __next__(self) -> bytes:
-        return next(self._parts)
+        around = monitor.current()
+        monitor.at_work.set(self._log)
+        try:
+            return next(self._parts)
+        finally:
+            monitor.at_work.set(around)
 
     def close(self) -> None:
         """Close the body, then the log."""
         ended, self._ended = self._ended, _nothing
+        around = monitor.current()
+        monitor.at_work.set(self._log)
         try:
             if hasattr(self._body, "close"):
                 self._body.close()
         finally:
-            ended()
+            try:
+                ended()
+            finally:
+                monitor.at_work.set(around)
 
 
 def _nothing() -> None:

@@ -9,13 +9,19 @@ import re
 
 from .events import QueryGroup
 
-_BY_KEY = re.compile(r'where\s+(?:(?P<alias>[\w$]+)\.)?(?P<column>"[^"]+"|[\w$]+)\s*=\s*(?:\?|%s)', re.IGNORECASE)
-_TABLE = re.compile(r'\bfrom\s+(?:only\s+)?(?P<table>(?:"[^"]*"|[\w$]+)(?:\.(?:"[^"]*"|[\w$]+))?)', re.IGNORECASE)
+_NAME = r'(?:"[^"]*"|[\w$]+)'
+_BY_KEY = re.compile(
+    rf"\bwhere\s+(?:{_NAME}\.)?(?P<column>{_NAME})\s*=\s*(?:\?|%s)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
+_TABLE = re.compile(rf"\bfrom\s+(?:only\s+)?(?P<table>{_NAME}(?:\.{_NAME})?)", re.IGNORECASE)
+_SINGLE = re.compile(r"\s*(?:limit\s+(?:\?|1))?\s*;?\s*", re.IGNORECASE)  # nothing more than the key is asked for
 WRITES = {
     "INSERT": "insert_many() or execute_values()",
     "UPDATE": "execute_many()",
     "DELETE": "one DELETE ... WHERE id = ANY(%s)",
+    "MERGE": "upsert_many()",
 }
+AT_ONCE = "ask for all of them at once: many() in one nested query, or fetch_by_ids()"
 
 
 def advice_for(group: QueryGroup) -> tuple[str, str]:
@@ -27,17 +33,21 @@ def advice_for(group: QueryGroup) -> tuple[str, str]:
         return f"write all rows by one statement: {WRITES[kind]}", ""
     if group.is_same:
         return "it asks the same each time: ask once before the loop, or use query_cache()", ""
+    if group.method == "callproc" or kind == "CALL":
+        return "one call per row: give the function an array of ids, and call it once", ""
+    return _advice_for_read(group)
+
+
+def _advice_for_read(group: QueryGroup) -> tuple[str, str]:
     text = group.statement.text
     key, table = _BY_KEY.search(text), _TABLE.search(text)
-    if key is None or table is None:
-        return "ask for all of them at once: many() in one nested query, or fetch_by_ids()", ""
-    name, column = table["table"], key["column"]
-    if column == "id" and group.rows <= group.count:
-        sketch = f"found = fetch_by_ids(conn, {name.replace(chr(34), '')!r}, ids)"
+    if key is None or table is None or text.count("select") > 1:
+        return AT_ONCE, ""
+    name, column = table["table"], key["column"].strip('"')
+    is_one_row = group.rows <= group.count and _SINGLE.fullmatch(key["rest"])
+    if is_one_row and " join " not in text:
+        by = "" if column == "id" else f", key={column!r}"
+        sketch = f"found = fetch_by_ids(conn, {name.replace(chr(34), '')!r}, ids{by})"
         return "one row by key each time: fetch_by_ids() gets them all at once", sketch
-    nested = text[: key.start()] + _correlated(text[key.start() :])
+    nested = text[: key.start()] + re.sub(r"=\s*(?:\?|%s)", "= parent.id", text[key.start() :], count=1)
     return "one query per row: make it a child of the outer query with many()", f'many("""{nested}""")'
-
-
-def _correlated(condition: str) -> str:
-    return re.sub(r"=\s*(?:\?|%s)", "= parent.id", condition, count=1)

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 
-from . import connection, events, explain, log_setup, metrics, monitor, slow, sql_comments
+from . import connection, events, explain, log_setup, metrics, monitor, ops_publish, slow, sql_comments
 from .errors import RepeatsError
 from .events import Repeats, RequestEnded
 from .query_table import query_table
@@ -39,6 +39,7 @@ def start(settings: Settings) -> None:
     sql_comments.start(settings)
     if settings["HARDEN_METRICS"]:
         metrics.start(settings)
+        ops_publish.start(settings)
     log_setup.configure(settings["HARDEN_LOG_FORMAT"])
 
 
@@ -54,6 +55,7 @@ def stop() -> None:
     events.unlisten(RequestEnded, _look_for_repeats)
     events.unlisten(Repeats, _log_repeats)
     metrics.stop()
+    ops_publish.stop()
     slow.stop()
     explain.stop()
     log_setup.configure(None)
@@ -72,7 +74,7 @@ def raise_repeats(ended: RequestEnded | None) -> None:
 
 
 def _look_for_repeats(ended: RequestEnded) -> None:
-    if ended.queries <= _limit:
+    if ended.queries <= _limit and all(group.method != "executemany" for group in ended.groups):
         return
     for found in repeats_of(ended, _limit):
         events.emit(found)
