@@ -81,7 +81,7 @@ def _look_for_repeats(ended: RequestEnded) -> None:
 
 
 def _log_repeats(found: Repeats) -> None:
-    key = (found.route, *(line.site for line in found.lines))
+    key = (found.route, *sorted(line.site for line in found.lines))
     now = time.monotonic()
     with _lock:
         last, held_back = _logged.get(key, (float("-inf"), 0))
