@@ -60,7 +60,7 @@ class Explainer:
 
     Attributes:
         counts: what became of the questions: explained, busy (no idle connection), failed, writes (it may do more
-            than read), long, full (of the queue).
+            than read), long, full (the queue was), unknown (no pool of the kit's, another encoding).
         shows_values: whether plans keep their literals.
     """
 
@@ -98,7 +98,7 @@ class Explainer:
     def _take(self, asked: Any, statement: Statement) -> None:
         bound, conn = asked.query, asked.connection
         pool = _pool_of(conn)
-        if pool is None or not isinstance(bound, bytes) or conn.encoding != "UTF8":
+        if pool is None or not isinstance(bound, bytes) or not _can_read(conn):
             self.counts["unknown"] += 1
         elif len(bound) > LONGEST:
             self.counts["long"] += 1
@@ -263,6 +263,11 @@ class _Unwatched:
         asking = cursor(self._conn)
         asking.string_types = {_JSON: UNICODE}
         return asking
+
+
+def _can_read(conn: Any) -> bool:
+    """Tell whether quotes in a statement are where they seem to be, as `read_only` takes for granted."""
+    return bool(conn.encoding == "UTF8" and conn.get_parameter_status("standard_conforming_strings") == "on")
 
 
 def _pool_of(conn: Any) -> Any:

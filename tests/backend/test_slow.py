@@ -85,7 +85,8 @@ def test_it_says_whose_query_it_was(url: str, told: list[SlowQuery]) -> None:
         return ""
 
     assert app.test_client().get("/users/4711", headers={"X-Request-ID": "abc"}).status_code == 200
-    assert [(found.route, found.request_id) for found in told] == [("/users/<int:number>", "abc"), ("inner", "abc")]
+    whose = [(found.route, found.request_id) for found in told]
+    assert whose == [("/users/<int:number>", "abc"), ("inner", "abc")]
 
 
 @pytest.mark.parametrize("through", ["dsn", "bouncer"])
