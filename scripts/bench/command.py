@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from .monitor import command as monitor
 from .pool import command as pool
 from .queries import command as queries
 
-BENCHMARKS = {"pool": pool, "queries": queries}
+BENCHMARKS = {"monitor": monitor, "pool": pool, "queries": queries}
 EXAMPLES = """\
 examples:
+  scripts/harden bench monitor --quick       half a minute
   scripts/harden bench pool --quick          a minute
   scripts/harden bench queries --quick       a minute and a half
   scripts/harden bench queries --html out.html

@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the benchmark's arguments."""
     parser.epilog = EXAMPLES
     parser.add_argument("--quick", action="store_true", help="short rounds; every number over the first way only")
-    parser.add_argument("--parts", type=_list_of("part", PARTS), metavar="A,B",
+    parser.add_argument("--parts", type=list_of("part", PARTS), metavar="A,B",
                         help=f"of {', '.join(PARTS)} (default: all)")  # fmt: skip
-    parser.add_argument("--methods", type=_list_of("method", KEYS), default=KEYS, metavar="A,B",
+    parser.add_argument("--methods", type=list_of("method", KEYS), default=KEYS, metavar="A,B",
                         help="beside ours, of those below (default: all)")  # fmt: skip
     parser.add_argument("--children", type=_children, metavar="N,N",
                         help="appointments of the measured customers (default: 0,20,200,2000)")  # fmt: skip
@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots")
 
 
-def _list_of(what: str, known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+def list_of(what: str, known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Return a parser of names with commas between."""
     def parse(text: str) -> tuple[str, ...]:
         names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
         for name in names:

@@ -1,0 +1,42 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PARTS = ("queries", "wrapper", "memory", "requests")
+BATCHES = (1, 5, 61)  # queries of one request; 61 is the demo's profile before
+STATEMENTS = {
+    "cheap": "SELECT %s",
+    "rows": "SELECT n, 'row ' || n, now(), n * 1.5 FROM generate_series(1, 20) n WHERE n < %s",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. Durations in seconds.
+
+    Attributes:
+        rounds: of every way, batch and statement, one sample each.
+        queries: of one sample, at least.
+        wrapper_rounds: of the cost without a server.
+        texts: different statements for the memory.
+        http_rounds, http_seconds, http_warm_up: of the shop under load.
+        users: requests in flight.
+        parts: which of PARTS are measured.
+    """
+
+    rounds: int = 200
+    queries: int = 122
+    wrapper_rounds: int = 200
+    texts: int = 1_000_000
+    http_rounds: int = 15
+    http_seconds: float = 3.0
+    http_warm_up: float = 1.0
+    users: int = 32
+    parts: tuple[str, ...] = PARTS
+
+
+QUICK = Plan(
+    rounds=30, queries=61, wrapper_rounds=40, texts=50_000, http_rounds=3, http_seconds=0.7, http_warm_up=0.5
+)

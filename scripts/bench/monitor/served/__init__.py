@@ -1,0 +1,1 @@
+"""What Gunicorn serves: the shop as it comes, `watched:application`, and `unwatched:application`."""

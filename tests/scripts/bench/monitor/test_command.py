@@ -1,0 +1,100 @@
+"""`harden bench monitor`: that it measures what it says, small; what came out is judged and shown."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts import cli
+from scripts.bench.monitor import command
+from scripts.bench.monitor.bars import judge
+from scripts.bench.monitor.plan import BATCHES, PARTS, QUICK, STATEMENTS, Plan
+from scripts.bench.monitor.result import Cell, Result
+from scripts.bench.monitor.table import render_table
+from scripts.bench.monitor.ways import WAYS
+from scripts.bench.noise import Noise
+
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "bench-monitor.md"
+SMALL = Plan(rounds=2, queries=5, wrapper_rounds=2, texts=4000, http_rounds=1, http_seconds=0.3, http_warm_up=0.2)
+MACHINE = {
+    "cores": 2, "cpu": "a processor", "memory_gib": 4.0, "os": "Linux", "python": "3.11", "postgresql": "15",
+}  # fmt: skip
+
+
+def _result(added: float = 1000.0, grown: int = 2**20, watched: float = 99.0, plan: Plan = QUICK) -> Result:
+    """Return a run in which every way but psycopg2's adds so many nanoseconds."""
+    samples = {way.key: [20_000.0 + (way.key != "plain") * added, 30_000.0 + (way.key != "plain") * added]
+               for way in WAYS}  # fmt: skip
+    cells = tuple(Cell(name, batch, samples) for name in STATEMENTS for batch in BATCHES)
+    return Result(
+        "2027-01-01", "harden bench monitor", MACHINE, {"psycopg2": "2.9"}, plan, Noise(0.1, 0.2, 0.0, 2), cells,
+        {"outside": [100.0], "request": [700.0]}, grown, {"watched": [watched, 99.0], "unwatched": [100.0, 100.0]},
+    )  # fmt: skip
+
+
+def test_the_smallest_run_measures_every_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "QUICK", SMALL)
+    out = tmp_path / "out.json"
+    assert cli.main(["bench", "monitor", "--quick", "--json", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert all(way.label in shown for way in WAYS)
+    assert shown.count("holds ") + shown.count("FAILS ") == 5
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert {len(values) for cell in found["cells"] for values in cell["samples"].values()} == {2}
+    assert len(found["cells"]) == len(STATEMENTS) * len(BATCHES)
+    assert min(value for cell in found["cells"] for value in cell["samples"]["plain"]) > 0
+    assert found["rates"]["watched"][0] > 0
+
+
+def test_each_round_is_held_against_its_own_plain_cursor() -> None:
+    cell = Cell("cheap", 5, {"plain": [10_000.0, 50_000.0, 20_000.0], "request": [11_000.0, 51_500.0, 22_000.0]})
+    assert cell.added_us("request") == 1.5
+    assert cell.base_us() == 20.0
+    assert cell.added_us("proxy") is None
+
+
+def test_bars_hold_below_their_limits_and_fail_above() -> None:
+    assert [bar.holds for bar in judge(_result(added=200.0))] == [True] * 5
+    failing = judge(_result(added=1500.0, grown=11 * 2**20, watched=90.0))
+    assert [bar.holds for bar in failing] == [False] * 5
+    assert [bar.holds for bar in judge(_result(added=1000.0))] == [True, True, False, True, True]
+
+
+def test_what_was_not_measured_is_neither_judged_nor_shown() -> None:
+    result = Result("2027-01-01", "x", MACHINE, {}, QUICK, Noise(0.1, 0.2, 0.0, 2))
+    assert judge(result) == []
+    assert "us" not in render_table(result, []).split("machine")[0]
+
+
+def test_the_table_fits_in_110_columns() -> None:
+    result = _result()
+    assert max(map(len, render_table(result, judge(result)).splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--parts", "memry"], "memory"), (["--json", "/no/such/x"], "folder")]
+)
+def test_a_wrong_option_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = cli.main(["bench", "monitor", *arguments])
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    shown = capsys.readouterr()
+    assert (code, shown.out) == (2, "")
+    assert said in shown.err
+
+
+def test_every_option_part_and_way_is_in_the_docs() -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    page = PAGE.read_text(encoding="utf-8")
+    options = [action.option_strings[-1] for action in parser._actions if action.dest != "help"]
+    for word in (*options, *PARTS):
+        assert f"`{word}" in page, word
+    for way in WAYS:
+        assert way.label in page
