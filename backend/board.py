@@ -105,7 +105,7 @@ def read(path: Path, schema: bytes) -> list[Series] | None:
             return list(parse(file.read(SIZE), schema))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, struct.error) as error:
+    except (OSError, ValueError, TypeError, RecursionError, struct.error) as error:
         log.warning("cannot read the figures in %s: %s", path, error)
         return []
 
@@ -125,7 +125,8 @@ def parse(data: bytes, schema: bytes) -> Iterator[Series]:
         raise ValueError("not a board")
     for line in data[LIST_AT:end].splitlines():
         metric, labels, first, cells = json.loads(line)
-        yield Series(metric, tuple(labels), struct.unpack_from(f"={cells}d", data, CELLS_AT + 8 * first))
+        values = struct.unpack_from(f"={cells}d", data, CELLS_AT + 8 * first)
+        yield Series(str(metric), tuple(map(str, labels)), values)
 
 
 def _mapped(path: Path | None) -> tuple[Path | None, mmap.mmap]:
