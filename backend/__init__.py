@@ -31,6 +31,7 @@ from .formats import FLASK_JSON, STR_JSON, Formats
 from .formatted import Formatted, formatted
 from .http import json_response
 from .loader import Lazy, Loader, loading
+from .log_format import JsonLines, RequestFilter, TextLines
 from .memory_timers import memory_tracker, track_memory
 from .monitor import watching
 from .nested import many, one
@@ -69,6 +70,7 @@ __all__ = [
     "Found",
     "HardenError",
     "Hardening",
+    "JsonLines",
     "Lazy",
     "Loader",
     "MonitorError",
@@ -87,6 +89,7 @@ __all__ = [
     "QueryCounter",
     "QueryStore",
     "RepeatsError",
+    "RequestFilter",
     "SchemaError",
     "SessionStateError",
     "SettingsError",
@@ -95,6 +98,7 @@ __all__ = [
     "StreamBusy",
     "StreamError",
     "StreamOptions",
+    "TextLines",
     "ThreadedConnectionPool",
     "Tree",
     "Written",

@@ -24,9 +24,9 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 MAY_IMPORT = {
     "__init__": {
         "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
-        "extension", "formats", "formatted", "http", "loader", "memory_timers", "nested", "nested_pages",
-        "monitor", "nodecheck", "numbered_pages", "page_routes", "pagination", "pool_options", "query_assertions",
-        "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored", "stream_source",
+        "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
+        "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination", "pool_options",
+        "query_assertions", "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored", "stream_source",
         "streaming", "system_metrics", "timers", "timings",
     },
     "allowed": {"callsite", "source_lines"},
@@ -128,8 +128,8 @@ MAY_IMPORT = {
     "pgbouncer_stats": {"board"},
     "planwalk": {"catalog", "conditions"},
     "pytest_plugin": {
-        "dropin", "monitor", "close_log", "pool_options", "query_assertions", "query_counter", "repeats",
-        "unpooled", "events",
+        "close_log", "dropin", "errors", "events", "monitor", "query_assertions", "query_counter", "repeats",
+        "unpooled",
     },
     "pool_classes": {"database_pool", "errors", "pool_options"},
     "pool_options": {"errors", "reset", "statements"},
@@ -199,8 +199,8 @@ MAY_IMPORT = {
     "waitqueue": set(),
     "watched": {"errors", "pool_options", "rows", "site", "statements"},
     "watch": {
-        "connection", "errors", "events", "explain", "log_setup", "metrics", "monitor", "ops_publish", "query_table",
-        "repeats", "settings", "slow", "sql_comments",
+        "connection", "errors", "events", "explain", "log_setup", "metrics", "monitor", "ops_publish",
+        "query_table", "repeats", "settings", "slow", "sql_comments",
     },
     "whose": {"monitor", "query_log"},
     "worker_figures": {
@@ -208,7 +208,7 @@ MAY_IMPORT = {
     },
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
-KNOW_FLASK = {"app_loader", "extension", "http", "page_routes", "serving", "streaming"}
+KNOW_FLASK = {"app_loader", "extension", "http", "page_routes", "pytest_plugin", "serving", "streaming"}
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}
 # Packages that an app need not have; imported where they are first used, never when the module is.
