@@ -19,9 +19,11 @@ from werkzeug.test import Client
 
 from . import dropin, monitor, query_assertions, unpooled
 from .close_log import CloseLog
+from .errors import HardenError
+from .events import Repeats
 from .query_assertions import refuse_count, refuse_repeats
-from .query_counter import PAIR, QueryCounter
-from .repeats import message
+from .query_counter import PAIR, QueryCounter, switch_off, switch_on
+from .repeats import place_of
 
 SHOWN = 10
 COUNT, MILLISECONDS, REPEATS = "queries", "query_ms", "query_repeats"  # properties of a test's report
@@ -30,6 +32,7 @@ MARKERS = (
     "no_repeats(limit=2): the test fails when a line runs a statement more often within one request",
     "allow_repeats(reason): --fail-on-repeats leaves the test alone",
 )
+FAULT = pytest.StashKey[HardenError]()
 _client: Any = Client
 
 
@@ -90,8 +93,10 @@ class _TestCounter(QueryCounter):
 
     def __init__(self, item: pytest.Item, config: pytest.Config) -> None:
         self.most, limit = _most_queries(item), item.get_closest_marker("no_repeats")
+        self.found_fault = False
         self.is_marked = self.most is not None or limit is not None
-        self.is_strict = limit is not None or (config.getoption("--fail-on-repeats") and not _is_excused(item))
+        is_excused = _is_excused(item)
+        self.is_strict = limit is not None or (config.getoption("--fail-on-repeats") and not is_excused)
         allowed = int(config.getini("harden_repeat_limit"))
         if limit is not None:
             allowed = limit.kwargs.get("limit", *(limit.args[:1] or (allowed,)))
@@ -99,12 +104,14 @@ class _TestCounter(QueryCounter):
 
     def _judge(self) -> None:
         __tracebackhide__ = True
+        self.found_fault = True
         if self.is_marked:
             self.check_sight()
         if self.most is not None:
             refuse_count(self, 0, self.most)
         if self.is_strict:
             refuse_repeats(self)
+        self.found_fault = False
 
 
 def _most_queries(item: pytest.Item) -> int | None:
@@ -137,6 +144,7 @@ class _Run:
         self._run_client = _client.run_wsgi_app
 
     def begin(self) -> None:
+        switch_on()  # now: a cursor that a fixture makes before the first counted block is to be seen as well
         if self._how == "true":
             dropin.install(0)
         elif self._how == "watch":
@@ -144,6 +152,7 @@ class _Run:
         _client.run_wsgi_app = _apart(self._run_client)
 
     def end(self) -> None:
+        switch_off()
         _client.run_wsgi_app = self._run_client
         if self._how == "true":
             dropin.uninstall()
@@ -158,12 +167,25 @@ class _Run:
         try:
             with counter:
                 return (yield)
+        except HardenError as error:
+            if counter.found_fault:  # not the test's own: where in the plugin it was raised says nothing
+                item.stash[FAULT] = error
+            raise
         finally:
             if self._counts_all:
                 item.user_properties += [
                     (COUNT, counter.count), (MILLISECONDS, round(counter.seconds * 1000, 1)),
-                    (REPEATS, "\n".join(map(message, counter.repeats))),
+                    (REPEATS, "\n".join(map(_without_times, counter.repeats))),
                 ]  # fmt: skip
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
+        report = yield
+        if call.excinfo is not None and call.excinfo.value is item.stash.get(FAULT, None):
+            report.longrepr = str(call.excinfo.value)
+        return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self) -> None:
@@ -207,8 +229,14 @@ class _Run:
             yield f"{count:>7} queries {milliseconds:>9.1f} ms  {name}"
         if self._repeats:
             yield "Repeats:"
-        for line in sorted(self._repeats)[: 2 * SHOWN]:
-            yield f"  {line}"
+        for line, tests_with in sorted(self._repeats.items())[: 2 * SHOWN]:
+            yield f"  {line} (in {tests_with} test{'s' * (tests_with != 1)})"
+
+
+def _without_times(found: Repeats) -> str:
+    """Return a report such that it is the same in each test that has it."""
+    lines = "; ".join(f"{place_of(line)}: {line.statement.text[:120]}" for line in found.lines)
+    return f"{found.route or 'the test itself'}: {lines}"
 
 
 def _apart(run: Any) -> Any:

@@ -4,7 +4,8 @@
         client.get("/customers/7")
     counter.count, counter.seconds, counter.queries, counter.repeats
 
-It sees what the kit's connections send in this thread, and in functions given to `in_thread`; not other processes.
+It sees what the kit's connections send in this thread, and in functions given to `in_thread`; not other processes,
+and not cursors that were made before anything was watched.
 A block of which nothing could be seen is an error, and no zero. Knows nothing of Flask. If this is wrong, tests
 pass that should fail.
 """
@@ -84,7 +85,7 @@ class QueryCounter:
     def __enter__(self) -> QueryCounter:
         if self._log is not None and self._found is None:
             raise MonitorError("this QueryCounter is counting already; make one for each block")
-        _switch_on()
+        switch_on()
         self._found = None
         self._log = CloseLog(route=self.name)
         monitor.begin(self._log)
@@ -98,7 +99,7 @@ class QueryCounter:
         monitor.at_work.set(watched.outer)
         self._found = watched.all()
         watched.end()
-        _switch_off()
+        switch_off()
         if self.told is not None:
             self.told(self)
         if kind is None:
@@ -171,7 +172,7 @@ def _ours(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: di
     return monitor.cursor_of(conn, make, args, kwargs)
 
 
-def _switch_on() -> None:
+def switch_on() -> None:
     """Have cursors monitored, unless they are already: those that are made from now on."""
     global _blocks
     with _switch:
@@ -182,7 +183,8 @@ def _switch_on() -> None:
             _blocks += 1
 
 
-def _switch_off() -> None:
+def switch_off() -> None:
+    """Take one `switch_on` back."""
     global _blocks
     with _switch:
         _blocks = max(0, _blocks - 1)

@@ -13,7 +13,7 @@ _NAME = r'(?:"[^"]*"|[\w$]+)'
 _BY_KEY = re.compile(
     rf"\bwhere\s+(?:{_NAME}\.)?(?P<column>{_NAME})\s*=\s*(?:\?|%s)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
-_TABLE = re.compile(rf"\bfrom\s+(?:only\s+)?(?P<table>{_NAME}(?:\.{_NAME})?)", re.IGNORECASE)
+_TABLE = re.compile(rf"\bfrom\s+(?:only\s+)?(?P<table>{_NAME}(?:\.{_NAME})?)(?![\w$.]|\s*\()", re.IGNORECASE)
 _SINGLE = re.compile(r"\s*(?:limit\s+(?:\?|1))?\s*;?\s*", re.IGNORECASE)  # nothing more than the key is asked for
 WRITES = {
     "INSERT": "insert_many() or execute_values()",

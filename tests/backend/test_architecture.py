@@ -26,8 +26,8 @@ MAY_IMPORT = {
         "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
         "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination", "pool_options",
-        "query_assertions", "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored", "stream_source",
-        "streaming", "system_metrics", "timers", "timings",
+        "query_assertions", "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored",
+        "stream_source", "streaming", "system_metrics", "timers", "timings",
     },
     "allowed": {"callsite", "source_lines"},
     "app_loader": {"errors", "importing"},
@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "extension": {
         "callsite", "cursors", "database_helper", "endpoints", "errors", "ops", "page_routes", "query_header",
         "request_watch", "scope", "settings",
-        "summed_log", "watch",
+        "summed_log", "tracing", "watch",
     },
     "exposition": {"board", "metric_names"},
     "fingerprint": {"shapes", "summaries"},
@@ -194,6 +194,7 @@ MAY_IMPORT = {
     "totals": {"board", "metric_names", "run_folder"},
     "treesql": {"catalog", "composed", "errors", "nested"},
     "unpooled": {"connection", "errors", "monitor"},
+    "tracing": {"connection", "fingerprint", "monitor", "query_log", "rows", "settings"},
     "upkeep": {"holders", "record"},
     "values_clause": {"errors", "sqlmask"},
     "waitqueue": set(),
@@ -212,7 +213,7 @@ KNOW_FLASK = {"app_loader", "extension", "http", "page_routes", "pytest_plugin",
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}
 # Packages that an app need not have; imported where they are first used, never when the module is.
-OPTIONAL = {"exposition": {"prometheus_client"}, "pytest_plugin": {"pytest"}}
+OPTIONAL = {"exposition": {"prometheus_client"}, "pytest_plugin": {"pytest"}, "tracing": {"opentelemetry"}}
 
 
 def _imports(path: Path) -> tuple[set[str], set[str]]:

@@ -1,0 +1,277 @@
+"""The pytest plugin in real runs of pytest, on a small app that knows nothing but psycopg2."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts.stack.postgres import Cluster
+
+BACKEND = Path(__file__).resolve().parents[2] / "backend"
+APP = """
+import os
+import psycopg2
+from flask import Flask, jsonify
+
+app = Flask(__name__)
+
+
+def query(sql, args=()):
+    conn = psycopg2.connect(os.environ["DATABASE_URL"])
+    try:
+        with conn.cursor() as cur:
+            cur.execute(sql, args)
+            return cur.fetchall()
+    finally:
+        conn.close()
+
+
+@app.before_request
+def who():
+    query("SELECT current_user")
+
+
+@app.route("/one")
+def one():
+    return jsonify(query("SELECT 1"))
+
+
+@app.route("/rows")
+def rows():
+    found = []
+    for (n,) in query("SELECT n FROM generate_series(1, 3) n"):
+        found += query("SELECT n FROM generate_series(1, 3) n WHERE n = %s", (n,))
+    return jsonify(found)
+"""
+CONFTEST = """
+import pytest
+pytest_plugins = ["their_kit.pytest_plugin"]
+
+@pytest.fixture
+def client():
+    from shop import app
+    app.testing = True
+    return app.test_client()
+"""
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, url: str) -> Run:
+    """A function that runs tests in a project that has vendored the kit: `run(tests, *options, ini=...)`."""
+    shutil.copytree(BACKEND, tmp_path / "their_kit", ignore=shutil.ignore_patterns("shop", "__pycache__"))
+    (tmp_path / "shop.py").write_text(APP)
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+
+    def run_tests(tests: str, *options: str, ini: str = "watch") -> subprocess.CompletedProcess[str]:
+        (tmp_path / "test_shop.py").write_text(tests)
+        (tmp_path / "pytest.ini").write_text(
+            f"[pytest]\naddopts = -p no:cacheprovider\nfilterwarnings = error\nharden_install = {ini}\n"
+        )
+        return subprocess.run(
+            [sys.executable, "-B", "-m", "pytest", "-q", *options], cwd=tmp_path, capture_output=True, text=True,
+            env={"DATABASE_URL": url, "PATH": "/usr/bin:/bin", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, timeout=120,
+        )  # fmt: skip
+
+    return run_tests
+
+
+def _outcome(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    last = [line for line in done.stdout.splitlines() if re.search(r" in \d", line)][-1]
+    return {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", last)}
+
+
+FIXTURES = """
+import pytest
+
+def test_few(client, assert_queries):
+    with assert_queries(max=2):
+        client.get("/one")
+
+def test_many(client, assert_queries):
+    with assert_queries(max=2):
+        client.get("/rows")
+
+def test_loop(client, no_repeats):
+    with no_repeats():
+        client.get("/rows")
+
+def test_two_requests_are_no_loop(client, no_repeats):
+    with no_repeats():
+        for _ in range(4):
+            assert client.get("/one").json == [[1]]
+
+def test_counter(client, query_counter):
+    client.get("/rows")
+    assert query_counter.count == 5
+
+@pytest.mark.max_queries(2)
+def test_marked_few(client):
+    client.get("/one")
+
+@pytest.mark.max_queries(4)
+def test_marked_many(client):
+    client.get("/rows")
+
+@pytest.mark.no_repeats
+def test_marked_loop(client):
+    client.get("/rows")
+
+@pytest.mark.no_repeats(limit=3)
+def test_marked_loop_of_three(client):
+    client.get("/rows")
+"""
+
+
+@pytest.mark.parametrize("ini", ["watch", "true"])
+def test_fixtures_and_markers_fail_the_tests_that_they_should(run: Run, ini: str) -> None:
+    done = run(FIXTURES, "--strict-markers", ini=ini)
+    failed = set(re.findall(r"^FAILED test_shop.py::(\w+)", done.stdout, re.MULTILINE))
+    assert failed == {"test_many", "test_loop", "test_marked_many", "test_marked_loop"}, done.stdout
+    assert _outcome(done) == {"failed": 4, "passed": 5}
+
+
+def test_a_failure_names_helper_and_loop_and_hides_the_plugin_s_own_frames(run: Run) -> None:
+    done = run(FIXTURES, "-k", "test_marked_loop and not three")
+    said = done.stdout
+    where = r"shop.py:13 in query, called from shop.py:33 in rows: 3 x select n from generate_series"
+    assert re.search(where, said), said
+    assert "3 repeated queries in GET /rows" in said
+    assert "many() in one nested query" in said
+    assert "their_kit" not in said.partition("FAILURES")[2].partition("short test summary")[0]
+
+
+def test_strict_runs_fail_each_loop_but_not_the_excused(run: Run) -> None:
+    tests = """
+import pytest
+
+def test_loop(client):
+    client.get("/rows")
+
+@pytest.mark.allow_repeats("three rows at most")
+def test_excused(client):
+    client.get("/rows")
+
+@pytest.mark.allow_repeats()
+def test_without_a_reason(client):
+    client.get("/rows")
+
+def test_nothing_asked():
+    pass
+"""
+    done = run(tests, "--fail-on-repeats")
+    assert set(re.findall(r"^FAILED test_shop.py::(\w+)", done.stdout, re.MULTILINE)) == {
+        "test_loop", "test_without_a_reason"
+    }, done.stdout  # fmt: skip
+    assert "allow_repeats needs a reason" in done.stdout
+    assert _outcome(run(tests)) == {"passed": 3, "failed": 1}
+
+
+def test_the_report_names_the_tests_with_most_queries_and_what_repeats(run: Run) -> None:
+    done = run(FIXTURES, "--query-report", "-k", "marked or counter")
+    section = done.stdout.partition("= queries =")[2]
+    assert "22 queries in 5 tests; most of them in:" in section, done.stdout
+    assert re.search(r"5 queries +[\d.]+ ms  test_shop.py::test_counter", section)
+    assert "Repeats:\n  GET /rows: shop.py:13 in query, called from shop.py:33 in rows: select n from" in section
+
+
+def test_with_xdist_the_report_has_the_tests_of_all_workers(run: Run) -> None:
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    done = run(FIXTURES, "--query-report", "--fail-on-repeats", "-p", "xdist", "-n2")
+    assert "queries in 9 tests" in done.stdout, done.stdout + done.stderr
+    assert _outcome(done) == {"failed": 5, "passed": 4}, done.stdout
+
+
+def test_checks_that_see_nothing_do_not_pass(run: Run) -> None:
+    done = run(FIXTURES, "-k", "few or counter", ini="false")
+    assert _outcome(done) == {"failed": 3, "error": 1}, done.stdout
+    assert "no query could be seen here" in done.stdout
+
+
+def test_a_strict_run_that_sees_nothing_does_not_pass(run: Run) -> None:
+    tests = "def test_loop(client):\n    client.get('/rows')\n"
+    done = run(tests, "--fail-on-repeats", ini="false")
+    assert done.returncode == 1, done.stdout
+    assert "--fail-on-repeats saw no query in the whole run; set `harden_install = watch`" in done.stdout
+    assert run(tests, "--fail-on-repeats", "--co", ini="false").returncode == 0
+
+
+@pytest.mark.parametrize("ini", ["watch", "true"])
+def test_a_database_of_the_test_can_be_dropped_after_it(run: Run, ini: str, cluster: Cluster) -> None:
+    """An idle pooled connection would keep it."""
+    admin = cluster.url("postgres", cluster.user)
+    tests = f"""
+import os
+import psycopg2
+import pytest
+
+@pytest.fixture
+def own_database(monkeypatch):
+    admin = psycopg2.connect({admin!r})
+    admin.autocommit = True
+    admin.cursor().execute("CREATE DATABASE plugin_test OWNER app")
+    monkeypatch.setenv("DATABASE_URL", os.environ["DATABASE_URL"].rpartition("/")[0] + "/plugin_test")
+    yield
+    admin.cursor().execute("DROP DATABASE plugin_test")
+    admin.close()
+
+@pytest.mark.max_queries(2)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_one(own_database, client, turn):
+    assert client.get("/one").json == [[1]]
+"""
+    done = run(tests, ini=ini)
+    assert _outcome(done) == {"passed": 2}, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("ini", "said"),
+    [("yes", "it must be watch, true or false"), ("watch\nharden_repeat_limit = few", "must be a whole number")],
+)
+def test_a_wrong_setting_stops_the_run_with_one_line(run: Run, ini: str, said: str) -> None:
+    done = run(FIXTURES, ini=ini)
+    assert done.returncode == 4
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_marker_says_how_it_is_written(run: Run) -> None:
+    done = run("import pytest\n@pytest.mark.max_queries('4')\ndef test_x(): pass\n")
+    assert _outcome(done) == {"failed": 1}
+    assert "@pytest.mark.max_queries(4)" in done.stdout
+
+
+def test_the_limit_of_the_ini_file_counts(run: Run) -> None:
+    done = run(FIXTURES, "--fail-on-repeats", "-k", "test_counter", ini="watch\nharden_repeat_limit = 3")
+    assert _outcome(done) == {"passed": 1}, done.stdout
+
+
+def test_failing_and_skipped_tests_stay_what_they_are(run: Run) -> None:
+    tests = """
+import pytest
+
+@pytest.mark.max_queries(1)
+def test_skip(client):
+    client.get("/rows")
+    pytest.skip("later")
+
+@pytest.mark.max_queries(1)
+def test_own_failure(client):
+    client.get("/rows")
+    assert False, "its own failure"
+
+@pytest.mark.xfail(raises=AssertionError)
+@pytest.mark.max_queries(1)
+def test_expected(client):
+    client.get("/rows")
+"""
+    done = run(tests)
+    assert _outcome(done) == {"skipped": 1, "failed": 1}, done.stdout
+    assert "1 xfailed" in done.stdout
+    assert "its own failure" in done.stdout
