@@ -18,7 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
-from . import scope, watch
+from . import scope, tracing, watch
 from .callsite import add_app_folder
 from .cursors import set_app_keys
 from .database_helper import open_pool
@@ -92,6 +92,7 @@ def harden_app(app: Flask, settings: Settings) -> None:
     app.wsgi_app = with_ops(app.wsgi_app, settings, STREAMED)  # type: ignore[method-assign]
     endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"], partial(_has_route, app))
     app.wsgi_app = endpoints  # type: ignore[method-assign]
+    tracing.start(app, settings)
 
 
 def _has_route(app: Flask, path: str) -> bool:
