@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -63,7 +63,9 @@ def _load(web: Web, plan: Plan, seconds: float) -> float:
     return result.rps
 
 
-def _rounds(steps: dict[str, Callable[[float], float]], plan: Plan, progress: Progress) -> dict[str, list[float]]:
+def _rounds(
+    steps: Mapping[str, Callable[[float], float]], plan: Plan, progress: Progress
+) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(plan.http_rounds):
         for done, name in enumerate(drawn(list(steps), number)):

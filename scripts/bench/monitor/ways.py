@@ -58,7 +58,7 @@ class Naive(Proxy):
         finally:
             taken = time.perf_counter() - start
             text = _LITERALS.sub(lambda found: " " if found[0].isspace() else "?", query)
-            frame, sites = sys._getframe(1), []
+            frame, sites = sys._getframe(1), list[Any]()
             while frame is not None and len(sites) < 8:
                 sites.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
                 frame = frame.f_back  # type: ignore[assignment]
