@@ -87,13 +87,16 @@ class Explainer:
         """
         if statement.kind not in ("SELECT", "WITH"):
             return None
-        if self._pid != os.getpid():
-            self._start_afresh()
+        self._own()
         with self._changed:
             is_due = self._due.get(statement.id, 0.0) <= time.monotonic()
         if is_due:
             self._take(asked, statement)
         return functools.partial(self.text_of, statement.id)
+
+    def _own(self) -> None:
+        if self._pid != os.getpid():  # a fork: its parent's thread and questions are not this process's
+            self._start_afresh()
 
     def _take(self, asked: Any, statement: Statement) -> None:
         bound, conn = asked.query, asked.connection
@@ -192,11 +195,13 @@ class Explainer:
 
     def plans(self) -> dict[str, dict[str, Any]]:
         """Return all plans by the statement's id: `text`, and `when` in seconds since 1970."""
+        self._own()
         with self._changed:
             return {key: dict(plan) for key, plan in self._plans.items()}
 
     def clear(self) -> None:
         """Forget plans, questions and what was asked already."""
+        self._own()
         with self._changed:
             for each in (self._queue, self._due, self._plans, self.counts):
                 each.clear()

@@ -28,6 +28,7 @@ _TOKEN = re.compile(
     |(?P<word>[^\W\d][\w$]*|\$\d+)""",
     re.VERBOSE,
 )
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def without_values(expression: str) -> str:
@@ -36,8 +37,8 @@ def without_values(expression: str) -> str:
 
 
 def with_values(expression: str) -> str:
-    """Return an expression as it is, on one line."""
-    return " ".join(expression.split())
+    """Return an expression as it is, on one line and without control characters."""
+    return " ".join(_CONTROL.sub(" ", expression).split())
 
 
 def plan_text(plan: Plan, shown: Callable[[str], str] = without_values) -> str:

@@ -22,7 +22,7 @@ from .fingerprint import LONGEST, Statement, statement_of
 from .query_log import Call, QueryLog, rendered
 from .settings import Settings
 from .shown_values import handles_secrets, shown_values
-from .slow_table import SlowTable
+from .slow_table import Due, SlowTable
 from .whose import request_of
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ _TIMEOUT = re.compile(r"statement_timeout\s*=\s*(\d+)\s*(ms|s|min)?(?!\w)")
 _SECONDS = {None: 0.001, "ms": 0.001, "s": 1.0, "min": 60.0}
 # Set by explain.py: asks for the plan of a cursor's last statement; returns what to call for it later.
 explainer: Callable[[Any, Statement], Callable[[], str | None] | None] | None = None
+NOTHING_HELD = Due()
 _table = SlowTable()
 _limit = 0.1  # seconds
 _shows_values = False
@@ -145,22 +146,22 @@ def _explain(cursor: Any, statement: Statement, sqlstate: str) -> Callable[[], s
 
 
 def _log(found: SlowQuery) -> None:
-    held = _table.add(found, time.monotonic())
-    if held is not None:
-        log.warning("%s", message(found, *held), extra={"request_id": found.request_id, "event": found})
+    due = _table.add(found, time.monotonic())
+    if due is not None:
+        log.warning("%s", message(found, due), extra={"request_id": found.request_id, "event": found})
 
 
-def message(found: SlowQuery, held_back: int = 0, held_seconds: float = 0.0) -> str:
+def message(found: SlowQuery, due: Due = NOTHING_HELD) -> str:
     """Return a report as one line.
 
     Args:
         found: the query.
-        held_back: how many more there were since the last line about the statement.
-        held_seconds: how long they took together.
+        due: what was not logged since the last line.
     """
     rows = f", {found.rows} rows" if found.rows >= 0 and not found.sqlstate else ""
     route = f", route {found.route}" if found.route else ""
-    more = f"; {held_back} more since the last line, {held_seconds:.2f} s" if held_back else ""
+    more = f"; {due.held_back} more since the last line, {due.held_seconds:.2f} s" if due.held_back else ""
+    more += f"; {due.others} slow queries of other statements were not logged" if due.others else ""
     values = f"; values: {found.values}" if found.values is not None else ""
     plan = found.explain() if found.explain is not None else None
     shown = f"; plan: {'; '.join(line.strip() for line in plan.splitlines())}" if plan else ""

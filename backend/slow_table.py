@@ -1,7 +1,8 @@
 """The slow queries of this worker so far, by statement, and which of them the log is due to hear of.
 
-The first slow run of a statement is logged at once; the others are summed up, a line a minute. At most five
-hundred statements are known; then the half with the least time makes room.
+The first slow run of a statement is logged at once; the others are summed up, a line a minute, and all statements
+together have sixty lines a minute. At most five hundred statements are known; then the half with the least time
+makes room.
 Knows no connections and no Flask. If this is wrong, a storm of slow queries becomes a storm of log lines.
 """
 
@@ -11,14 +12,15 @@ import os
 import threading
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .events import SlowQuery
 from .fingerprint import Statement
 
 MOST_KEPT = 500
 MOST_ROUTES = 10  # of one statement
-AGAIN_AFTER = 60.0  # seconds between two log lines about one statement
+AGAIN_AFTER = 60.0  # seconds between two log lines about one statement, ...
+MOST_LINES = 60  # ... and in which all of them have so many
 
 
 @dataclass(slots=True)
@@ -28,6 +30,19 @@ class Quiet:
     until: float = float("-inf")
     count: int = 0
     seconds: float = 0.0
+
+
+class Due(NamedTuple):
+    """A log line that is due.
+
+    Attributes:
+        held_back, held_seconds: slow runs of the statement since its last line, and their time together.
+        others: those of other statements that were too many for a line.
+    """
+
+    held_back: int = 0
+    held_seconds: float = 0.0
+    others: int = 0
 
 
 @dataclass(slots=True)
@@ -78,8 +93,9 @@ class SlowTable:
         self._pid = os.getpid()
         self._lock = threading.Lock()  # guards the rows; nothing slow happens while it is held
         self._rows: dict[str, SlowGroup] = {}
+        self._lines, self._lines_since, self._others = 0, float("-inf"), 0
 
-    def add(self, found: SlowQuery, now: float) -> tuple[int, float] | None:
+    def add(self, found: SlowQuery, now: float) -> Due | None:
         """Add a slow query.
 
         Args:
@@ -87,11 +103,9 @@ class SlowTable:
             now: seconds of a clock that never goes back.
 
         Returns:
-            how many more there were since the last log line about the statement, and their seconds; None when
-            it is too early for another line.
+            what a log line says besides; None when it is too early for another one.
         """
-        if self._pid != os.getpid():  # a forked child counts its own, and the lock may have been held at the fork
-            self._start_afresh()
+        self._own()
         with self._lock:
             row = self._rows.get(found.statement.id)
             if row is None:
@@ -104,8 +118,22 @@ class SlowTable:
                 quiet.count += 1
                 quiet.seconds += found.seconds
                 return None
+            if not self._may_log(now):
+                self._others += 1
+                return None
             row.quiet[found.sqlstate] = Quiet(now + AGAIN_AFTER)
-            return quiet.count, quiet.seconds
+            others, self._others = self._others, 0
+            return Due(quiet.count, quiet.seconds, others)
+
+    def _own(self) -> None:
+        if self._pid != os.getpid():  # a forked child counts its own, and the lock may have been held at the fork
+            self._start_afresh()
+
+    def _may_log(self, now: float) -> bool:
+        if now - self._lines_since >= AGAIN_AFTER:
+            self._lines, self._lines_since = 0, now
+        self._lines += 1
+        return self._lines <= MOST_LINES
 
     def _make_room(self) -> None:
         ordered = sorted(self._rows.items(), key=lambda item: item[1].seconds, reverse=True)
@@ -113,6 +141,7 @@ class SlowTable:
 
     def top(self, most: int) -> list[dict[str, Any]]:
         """Return the statements with the most time in slow runs, as plain data."""
+        self._own()
         with self._lock:
             rows = sorted(self._rows.values(), key=lambda row: row.seconds, reverse=True)[:most]
             plain = [asdict(row) for row in rows]
@@ -122,5 +151,4 @@ class SlowTable:
 
     def clear(self) -> None:
         """Forget all."""
-        with self._lock:
-            self._rows.clear()
+        self._start_afresh()

@@ -21,6 +21,7 @@ from backend.explain import MOST_ASKED, MOST_KEPT, MOST_QUEUED, Explainer, Quest
 from backend.fingerprint import statement_of
 from backend.plan_text import plan_text
 from backend.settings import load
+from tests.support.children import FORKS, in_child
 from tests.support.threads import until
 
 from .conftest import MakePool
@@ -32,7 +33,7 @@ SLOW = "SELECT count(*) FROM explained WHERE note = %s AND number = 424242"
 def _asks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(connection, "monitored", monitor.cursor_of)
     monkeypatch.setattr(explain, "PAUSE", 0.0)
-    monkeypatch.setattr(explain, "IDLE", 0.2)
+    monkeypatch.setattr(explain, "IDLE", 0.02)
     explainer.clear()
     slow.clear()
     yield
@@ -321,6 +322,27 @@ def test_a_forked_child_starts_afresh() -> None:
     assert ask is not None
     assert ask() is None
     assert not fresh._queue
+
+
+@FORKS
+@pytest.mark.usefixtures("table")
+def test_a_real_forked_child_asks_by_itself(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explain, "IDLE", 10.0)  # the parent's thread is there at the fork
+    start()
+    pool = make_pool(1, 2)
+    run(pool, SLOW, ("a",))
+    until(asked(), "the plan was asked for")
+
+    def child() -> tuple[int, int]:
+        known = len(explain.plans()) + len(slow.groups())
+        run(pool, SLOW, ("b",))
+        until(asked(), "the plan was asked for")
+        return known, len(explain.plans())
+
+    assert in_child(child) == (0, 1)
+    monkeypatch.setattr(explain, "IDLE", 0.02)
+    with explainer._changed:
+        explainer._changed.notify()
 
 
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12)

@@ -6,7 +6,7 @@ import os
 
 from backend.events import SlowQuery
 from backend.fingerprint import statement_of
-from backend.slow_table import AGAIN_AFTER, MOST_KEPT, MOST_ROUTES, SlowTable
+from backend.slow_table import AGAIN_AFTER, MOST_KEPT, MOST_LINES, MOST_ROUTES, SlowTable
 from tests.support.threads import together
 
 
@@ -16,11 +16,11 @@ def query(text: str = "SELECT a FROM t", seconds: float = 1.0, route: str = "", 
 
 def test_a_minute_has_one_line_and_what_it_held_back() -> None:
     table = SlowTable()
-    assert table.add(query(), 100.0) == (0, 0.0)
+    assert table.add(query(), 100.0) == (0, 0.0, 0)
     assert [table.add(query(seconds=2.0), 100.0 + n) for n in range(3)] == [None] * 3
-    assert table.add(query(), 100.0 + AGAIN_AFTER) == (3, 6.0)
+    assert table.add(query(), 100.0 + AGAIN_AFTER) == (3, 6.0, 0)
     assert table.add(query(), 101.0 + AGAIN_AFTER) is None
-    assert table.add(query(), 100.0 + 2 * AGAIN_AFTER) == (1, 1.0)
+    assert table.add(query(), 100.0 + 2 * AGAIN_AFTER) == (1, 1.0, 0)
 
 
 def test_another_statement_has_a_line_of_its_own() -> None:
@@ -31,8 +31,8 @@ def test_another_statement_has_a_line_of_its_own() -> None:
 
 def test_a_timeout_has_a_line_though_the_statement_was_slow_before() -> None:
     table = SlowTable()
-    assert table.add(query(), 1.0) == (0, 0.0)
-    assert table.add(query(state="57014"), 2.0) == (0, 0.0)
+    assert table.add(query(), 1.0) == (0, 0.0, 0)
+    assert table.add(query(state="57014"), 2.0) == (0, 0.0, 0)
     assert table.add(query(), 3.0) is None
     assert table.add(query(state="57014"), 3.0) is None
 
@@ -57,6 +57,14 @@ def test_routes_are_few_and_errors_are_counted() -> None:
     assert table.top(10) == []
 
 
+def test_a_storm_of_different_statements_has_sixty_lines_a_minute() -> None:
+    table = SlowTable()
+    logged = [table.add(query(f"SELECT c{number}"), 5.0) for number in range(MOST_LINES + 40)]
+    assert [due is not None for due in logged] == [True] * MOST_LINES + [False] * 40
+    assert table.add(query("SELECT d"), 5.0 + AGAIN_AFTER) == (0, 0.0, 40)
+    assert table.add(query("SELECT e"), 5.0 + AGAIN_AFTER) == (0, 0.0, 0)
+
+
 def test_threads_lose_no_count() -> None:
     table = SlowTable()
     together(8, lambda _: [table.add(query(f"SELECT c{n % 3}"), 0.0) for n in range(300)])
@@ -68,5 +76,5 @@ def test_a_forked_child_counts_its_own() -> None:
     table.add(query(), 0.0)
     table._lock.acquire()  # as another thread of the parent might
     table._pid = os.getpid() + 1  # what a child sees
-    assert table.add(query(), 0.0) == (0, 0.0)
+    assert table.add(query(), 0.0) == (0, 0.0, 0)
     assert table.top(10)[0]["count"] == 1
