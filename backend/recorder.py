@@ -26,6 +26,8 @@ SEEN = 3  # requests with a statement, until it gets a label of its own
 NO_ROUTE = "none"  # what no URL rule matched, or what was asked outside a request
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 REQUESTS, QUERIES = "harden_request_duration_seconds", "harden_query_duration_seconds"
+# Counters of a route that are there from its first request on: to Prometheus, what appears as 1 has not increased.
+ZERO = ("harden_repeats", "harden_slow_queries", "harden_statement_timeouts")
 STATUSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _SUM, _COUNT_SUM = len(SECONDS) + 1, len(COUNTS) + 1  # where a histogram's sum is
 _FASTEST = SECONDS[0]
@@ -173,6 +175,8 @@ class Recorder:
             self.slot(REQUESTS, (route, method, status)), self.slot("harden_request_queries", (route,)),
             self.slot("harden_request_query_seconds", (route,)),
         )  # fmt: skip
+        for name in ZERO:
+            self.slot(name, (route,))
         if len(self._requests) < MOST_ROUTES * 50:  # methods are whatever a client sends
             self._requests[event.route, event.method, event.status // 100] = slots
         return slots

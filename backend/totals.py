@@ -25,6 +25,7 @@ from .run_folder import RunFolder, WorkerFile
 log = logging.getLogger(__name__)
 KIND, PAST, LOCK = "metrics", "past", "past.lock"
 ENDS, MARK = "harden_worker_ends", "harden_worker_leaving"  # the mark is 1 on the board of who leaves in peace
+HOW = ("exit", "killed")
 LOOKS = 5  # at a file that is replaced while it is read
 Key = tuple[str, tuple[str, ...]]  # metric, values of its labels
 
@@ -121,8 +122,7 @@ def _add_worker(totals: Totals, file: WorkerFile) -> None:
 
 
 def _add(totals: Totals, found: Iterable[Series], is_alive: bool) -> None:
-    how = "killed"
-    is_worker = False
+    how, is_worker = "killed", False
     for series in found:
         is_worker = True
         metric = BY_NAME.get(series.metric)
@@ -130,8 +130,8 @@ def _add(totals: Totals, found: Iterable[Series], is_alive: bool) -> None:
             how = "exit" if series.values[0] else how
         elif is_alive or (metric is not None and metric.kind != "gauge"):
             totals.add(series)
-    if is_worker and not is_alive:
-        totals.add(Series(ENDS, (how,), (1.0,)))
+    for each in HOW if is_worker else ():  # both are there from the start, as 0: else the first one is no increase
+        totals.add(Series(ENDS, (each,), (float(not is_alive and each == how),)))
 
 
 def _past(folder: RunFolder) -> _Past:

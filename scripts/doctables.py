@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from backend import PoolOptions, errors, settings
+from backend import PoolOptions, errors, metric_names, settings
 from backend.pool_options import CHOICES
 
 from .atomic import write_atomically
@@ -22,7 +22,7 @@ from .cli import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "pool.md")
+PAGES = (README, ROOT / "docs" / "pool.md", ROOT / "docs" / "metrics.md")
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 
@@ -107,11 +107,22 @@ def attributes_of(documented: type) -> dict[str, str]:
     return {name: re.sub(r"\s+", " ", text) for name, text in found}
 
 
+def metrics_table() -> str:
+    """Return the metrics as they are named on `/metrics`."""
+    rows = ["| metric | kind | labels | what it says |", "| --- | --- | --- | --- |"]
+    for metric in metric_names.TABLE:
+        name = metric.name + ("_total" if metric.kind == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append(f"| `{name}` | {metric.kind} | {labels} | {metric.help} |")
+    return "\n".join(rows)
+
+
 TABLES = {
     "settings": settings_table,
     "errors": errors_table,
     "commands": commands_table,
     "pool options": options_table,
+    "metrics": metrics_table,
 }
 
 

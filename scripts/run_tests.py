@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .errors import CommandError
 from .progress import Progress
-from .stack.binaries import find
+from .stack.binaries import find, install_promtool
 from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +32,9 @@ def main(arguments: list[str]) -> int:
     """Run pytest; returns its exit code, or 1 when a server outlived it."""
     progress = Progress()
     try:
-        find(state_folder(os.environ.get("HARDEN_STATE")), progress)
+        base = state_folder(os.environ.get("HARDEN_STATE"))
+        find(base, progress)
+        install_promtool(base, progress)
     except CommandError as error:
         print(f"harden: error: {error.line()}", file=sys.stderr)
         return 2

@@ -44,6 +44,7 @@ def test_wheel_holds_the_packages_and_their_data(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in (
         "wsgi.py", "backend/database_pool.py", "backend/shop/schema.sql", "deploy/gunicorn.conf.py",
+        "deploy/prometheus/alerts.yml", "deploy/grafana/dashboard.json",
         "pgbouncer/templates/pgbouncer.ini.j2", "scripts/demo/seed.sql", "scripts/demo/report/report.html.j2",
     ):  # fmt: skip
         assert name in names

@@ -80,6 +80,20 @@ def find(base: Path, progress: Progress, install: bool = True) -> Binaries:
     return Binaries(postgres, _version(postgres / "postgres"), pgbouncer, pgbouncer and _version(pgbouncer))
 
 
+def install_promtool(base: Path, progress: Progress) -> None:
+    """Install what checks alert rules, where root's apt can; tests that need it skip without it.
+
+    Args:
+        base: as for `find`.
+        progress: as for `find`.
+    """
+    if shutil.which("promtool") is not None or not _can_apt():
+        return
+    with _one_at_a_time(base):
+        if shutil.which("promtool") is None:
+            _apt_install(["prometheus"], progress)  # the server comes along, and is not started
+
+
 def _postgres() -> Path | None:
     found = [path.parent for path in DEBIAN_SERVERS.glob("*/bin/initdb")]
     numbered = [folder for folder in found if folder.parent.name.isdigit() and (folder / "postgres").exists()]
@@ -129,8 +143,9 @@ def _apt_install(names: list[str], progress: Progress) -> None:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         progress(f"apt-get install {' '.join(names)} failed: {last}")
         return
-    if "pgbouncer" in names and Path("/run/systemd/system").exists():
-        subprocess.run(["systemctl", "disable", "--now", "pgbouncer"], capture_output=True)
+    services = [name for name in names if name in ("pgbouncer", "prometheus")]
+    if services and Path("/run/systemd/system").exists():
+        subprocess.run(["systemctl", "disable", "--now", *services], capture_output=True)
 
 
 @contextmanager

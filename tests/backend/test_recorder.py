@@ -220,7 +220,7 @@ def test_a_forked_child_counts_on_a_board_of_its_own(recorder: Recorder, folder:
     assert sum(cells[:-1]) == 6.0
     assert values(recorder, "harden_worker_starts") == {(): [2.0]}
     assert values(recorder, "harden_workers") == {(): [1.0]}
-    assert values(recorder, "harden_worker_ends") == {("exit",): [1.0]}
+    assert values(recorder, "harden_worker_ends") == {("exit",): [1.0], ("killed",): [0.0]}
 
 
 def test_beginning_twice_is_one_start(recorder: Recorder) -> None:

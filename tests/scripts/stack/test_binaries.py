@@ -120,6 +120,27 @@ def test_apt_installs_what_is_missing_and_nothing_starts(apt: Path, tmp_path: Pa
     assert said == ["installing postgresql and pgbouncer with apt-get (once; takes a minute)"]
 
 
+def test_promtool_is_installed_where_it_is_missing_and_nothing_starts(
+    apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(binaries.shutil, "which", lambda name: None)  # this machine may well have it
+    binaries.install_promtool(tmp_path, said.append)
+    asked = apt.read_text().splitlines()
+    assert [line.split(" stdin")[0] for line in asked] == [
+        "update -q", "install -y -q --no-install-recommends prometheus",
+    ]  # fmt: skip
+    assert all(line.endswith("policy=101") for line in asked)
+    assert said[-1] == "apt-get install prometheus failed: E: Unable to locate package"
+
+
+def test_promtool_that_is_there_is_left_alone(apt: Path, nothing: Path, tmp_path: Path) -> None:
+    (nothing / "promtool").write_text("#!/bin/sh\n")
+    (nothing / "promtool").chmod(0o755)
+    binaries.install_promtool(tmp_path, pytest.fail)
+    assert not apt.exists()
+
+
 def test_somebody_elses_policy_stays_as_it_is(apt: Path, tmp_path: Path) -> None:
     (tmp_path / "works").touch()
     (tmp_path / "policy-rc.d").write_text("#!/bin/sh\nexit 0\n")
