@@ -50,6 +50,8 @@ _ITEM = (
 )
 _ITEMS = rf"{_ITEM}(?:, {_ITEM})*"
 _ARRAY = re.compile(rf"array\[{_ITEMS}(?:\]|\Z)|(?<=[\[ ])\[{_ITEMS}(?:\]|\Z)")
+_BRACKETED = re.compile(r"(?<=[-+/=<>!|] )\(\?\)|(?<=like )\(\?\)")
+_WHOLE = re.compile(r"(?<= where )\(([^()]*)\)(?=\Z| order by | group by | limit | returning | for |;)")
 _LIST = re.compile(rf"(?<=[ (])\({_ITEMS}(?:\)|\Z)")
 _ROWS = re.compile(r"(?<=[ (])\(\.\.\.\)(?:, \(\.\.\.\))+")
 _SAME_ROWS = re.compile(r"(?<= )(\([^()]*(?:\([^()]*\)[^()]*)*\))(?:, \1)+")
@@ -201,6 +203,7 @@ def _listed(text: str, is_cut: bool) -> str:
         for _ in range(4):  # nested ones, the inner ones first
             text = _ARRAY.sub(lambda found: "array[...]" if found[0][0] == "a" else "[...]", text)
     if "(?" in text or " (" in text:
+        text = _WHOLE.sub(r"\1", _BRACKETED.sub("?", text))
         for _ in range(2):
             text = _ROWS.sub("(...)", _LIST.sub("(...)", text))
     if "), (" in text:
