@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from types import CodeType, FrameType
 
 _HERE = str(Path(__file__).parent)
 _STANDARD = str(Path(os.__file__).parent) + os.sep
+_SCRIPTS = str(Path(sys.executable).parent) + os.sep  # such as gunicorn's and pytest's
 _LIBRARIES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
 MOST_KNOWN = 10_000
 DEPTH = 8
@@ -46,7 +48,7 @@ def _is_app(name: str) -> bool:
         if name.startswith(folder):  # a virtual environment may lie in there, and a namesake of what is looked for
             name = name[len(folder) - 1 :]
             break
-    return not name.startswith(_STANDARD) and not any(part in name for part in _LIBRARIES)
+    return not name.startswith((_STANDARD, _SCRIPTS)) and not any(part in name for part in _LIBRARIES)
 
 
 def add_app_folder(path: str) -> None:

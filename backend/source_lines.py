@@ -61,7 +61,7 @@ class Source:
             first = node.lineno if isinstance(node, ast.While) else node.body[0].lineno
             self.loops.append((first, node.body[-1].end_lineno or node.lineno))
         elif isinstance(node, _COMPREHENSIONS):
-            self.loops.append((node.lineno, node.end_lineno or node.lineno))
+            self.loops += _called_again(node)
 
     def statement(self, line: int) -> tuple[int, int]:
         """Return the first and the last line of the statement that a line is in."""
@@ -82,6 +82,13 @@ class Source:
         while self.comments.get(at, "").startswith(" "):
             yield self.comments[at]
             at -= 1
+
+
+def _called_again(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> list[tuple[int, int]]:
+    """Return the lines of what a comprehension calls for each row; often it makes tuples, and calls nothing."""
+    once = set(ast.walk(node.generators[0].iter))
+    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call) and each not in once]
+    return [(call.lineno, call.end_lineno or call.lineno) for call in calls]
 
 
 def _span(node: ast.stmt) -> tuple[int, int]:
