@@ -43,6 +43,7 @@ AGAIN_AFTER, RETRY_AFTER = 600.0, 60.0  # seconds until a statement is asked abo
 PAUSE, IDLE = 1.0, 10.0  # seconds between two statements, and until the thread ends
 PATIENCE, LOOK_EVERY = 5.0, 0.05  # seconds: for an idle connection
 _JSON = 114  # its oid; an app may parse JSON in a way of its own
+_KIND = "ISOLATION LEVEL READ COMMITTED, READ ONLY"  # a serializable one could wait for others to end
 _LIMITS = "SET LOCAL statement_timeout = '1s'; SET LOCAL lock_timeout = '100ms'"
 _raw: Any = connection
 
@@ -244,8 +245,8 @@ def explain(conn: Any, bound: bytes) -> tuple[Plan, str]:
     is_autocommit = conn.autocommit
     with closing(_Unwatched(conn).cursor()) as asking:
         try:
-            # In a transaction that psycopg2 begins itself the first statement can still make it read-only.
-            asking.execute(f"{'BEGIN READ ONLY' if is_autocommit else 'SET TRANSACTION READ ONLY'}; {_LIMITS}")
+            # In a transaction that psycopg2 begins itself the first statement can still say what kind it is.
+            asking.execute(f"{'BEGIN' if is_autocommit else 'SET TRANSACTION'} {_KIND}; {_LIMITS}")
             asking.execute(b"EXPLAIN (VERBOSE, FORMAT JSON) " + bound)
             plan: Plan = json.loads(asking.fetchone()[0])[0]["Plan"]
             names = tables_in(plan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from .log_format import JsonLines, RequestFilter, TextLines
 
@@ -16,7 +16,13 @@ FORMATS = {"text": TextLines, "json": JsonLines}
 _dressed: list[tuple[logging.Handler, logging.Formatter | None, RequestFilter]] = []
 
 
-class StderrHandler(logging.StreamHandler[TextIO]):
+if TYPE_CHECKING:
+    Base = logging.StreamHandler[TextIO]
+else:  # Python 3.10 knows no parameter of it
+    Base = logging.StreamHandler
+
+
+class StderrHandler(Base):
     """Writes to what `sys.stderr` is at that moment."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2 import sql
 
-from backend import connection, explain, get_db_connection, get_pool, monitor, slow, watch
+from backend import connection, explain, get_db_connection, get_pool, install, monitor, slow, watch
 from backend.events import SlowQuery, listen, unlisten
 from backend.explain import MOST_ASKED, MOST_KEPT, MOST_QUEUED, Explainer, Question, explainer, idle_connection
 from backend.fingerprint import statement_of
@@ -214,6 +214,31 @@ def test_the_connection_comes_back_as_it_was(make_pool: MakePool, autocommit: bo
                        current_setting('statement_timeout')""")
             assert cursor.fetchone() == (pid, "off", "0", "0")
         assert conn.notices == []
+
+
+@pytest.mark.usefixtures("table")
+def test_sessions_that_are_serializable_and_deferrable_do_not_wait_for_others(dsn: str) -> None:
+    options = "-c default_transaction_isolation=serializable -c default_transaction_deferrable=on"
+    with closing(psycopg2.connect(dsn, options=options)) as writer, closing(
+        psycopg2.connect(dsn, options=options)
+    ) as conn:
+        writer.cursor().execute("INSERT INTO written VALUES (1)")
+        plan, _ = explain.explain(conn, b"SELECT * FROM written")
+        assert plan["Node Type"] == "Seq Scan"
+        writer.rollback()
+
+
+@pytest.mark.usefixtures("table")
+def test_an_app_that_connects_by_itself_gets_plans_too(dsn: str) -> None:
+    install()
+    start()
+    for _ in range(2):
+        conn = psycopg2.connect(dsn)
+        conn.cursor().execute("SELECT note FROM explained WHERE ref = 5")
+        conn.close()
+    until(asked(), "the plan was asked for")
+    (found,) = explain.plans().values()
+    assert found["text"].startswith("Index Scan using explained_ref_idx on explained (")
 
 
 def test_no_connection_is_opened_and_the_last_free_one_is_left_alone(make_pool: MakePool) -> None:
