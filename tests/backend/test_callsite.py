@@ -88,7 +88,7 @@ def test_a_copy_of_the_kit_in_the_app_s_folder_is_not_the_app() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["/", "/opt/lib/site-packages", "/opt/lib/dist-packages/", os.path.dirname(STANDARD)]
+    "folder", ["/", "/opt/lib/site-packages", "/opt/lib/dist-packages/", str(Path(STANDARD).parent)]
 )
 def test_a_folder_of_libraries_is_never_taken_for_the_app(folder: str) -> None:
     add_app_folder(folder)
