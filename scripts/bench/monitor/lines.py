@@ -6,18 +6,17 @@ from typing import Any
 
 
 def ask(cursor: Any, sql: str, times: int) -> None:
-    """Ask from few lines, at most five times from each: nothing repeats."""
-    if times <= 5:
-        return ask_in_a_loop(cursor, sql, times)
-    for _ in range(times // 10):
-        for n in range(2):
-            cursor.execute(sql, (n,))
-            cursor.fetchall()
-        _ask_from_others(cursor, sql)
-    return ask_in_a_loop(cursor, sql, times % 10)
+    """Ask from a line of its own each, up to 65 times at most five times from each: nothing repeats."""
+    if times > 5:
+        for _ in range(times // 12):
+            _ask_from_twelve_lines(cursor, sql)
+        times %= 12
+    ask_in_a_loop(cursor, sql, times)
 
 
-def _ask_from_others(cursor: Any, sql: str) -> None:
+def _ask_from_twelve_lines(cursor: Any, sql: str) -> None:
+    cursor.execute(sql, (0,))
+    cursor.fetchall()
     cursor.execute(sql, (1,))
     cursor.fetchall()
     cursor.execute(sql, (2,))
@@ -33,6 +32,12 @@ def _ask_from_others(cursor: Any, sql: str) -> None:
     cursor.execute(sql, (7,))
     cursor.fetchall()
     cursor.execute(sql, (8,))
+    cursor.fetchall()
+    cursor.execute(sql, (9,))
+    cursor.fetchall()
+    cursor.execute(sql, (10,))
+    cursor.fetchall()
+    cursor.execute(sql, (11,))
     cursor.fetchall()
 
 

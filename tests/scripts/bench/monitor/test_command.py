@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from scripts import cli
 from scripts.bench.monitor import command
 from scripts.bench.monitor.bars import judge
+from scripts.bench.monitor.lines import ask
 from scripts.bench.monitor.plan import BATCHES, PARTS, QUICK, STATEMENTS, Plan
 from scripts.bench.monitor.result import Cell, Result
 from scripts.bench.monitor.table import render_table
@@ -98,3 +101,18 @@ def test_every_option_part_and_way_is_in_the_docs() -> None:
         assert f"`{word}" in page, word
     for way in WAYS:
         assert way.label in page
+
+
+@pytest.mark.parametrize("times", BATCHES)
+def test_the_lines_ask_as_often_as_they_should_and_repeat_nothing(times: int) -> None:
+    places: Counter[int] = Counter()
+
+    class Counting:
+        def execute(self, *_: object) -> None:
+            places[sys._getframe(1).f_lineno] += 1
+
+        def fetchall(self) -> None:
+            pass
+
+    ask(Counting(), "SELECT %s", times)
+    assert (places.total(), max(places.values())) == (times, min(times, 5))
