@@ -70,7 +70,7 @@ function show() {
     const { badge } = tabs.get(part.name);
     const number = part.badge ? part.badge(state.data) : 0;
     badge.hidden = !number;
-    setText(badge, number > 999 ? "999+" : String(number || ""));
+    setText(badge, number > 999 ? "999+" : String(number || "")); // "!" where a number says nothing
     badge.classList.toggle("alarm", Boolean(part.alarms && part.alarms(state.data)));
   }
   byId("note").hidden = !state.data.note;
@@ -125,7 +125,7 @@ async function ask() {
     clearTimeout(impatience);
     state.isAsking = false;
     showState();
-    state.timer = setTimeout(ask, Math.min(LONGEST_WAIT, EVERY * 2 ** Math.min(4, state.failures)));
+    state.timer = setTimeout(ask, Math.min(LONGEST_WAIT, EVERY * 2 ** Math.min(4, Math.max(0, state.failures - 1))));
   }
 }
 

@@ -43,7 +43,6 @@ SAFE = [
 ]  # fmt: skip
 WRONG = "That token is not the one."
 LATER = "Too many wrong tokens. Wait half a minute."
-_failures = SummedLog(log, every=1.0)
 StartResponse = Callable[..., Any]
 Wsgi = Callable[..., Iterable[bytes]]
 Environ = dict[str, Any]
@@ -128,6 +127,7 @@ class OpsPage:
     def __init__(self, data: Callable[[], bytes], token: str | None = None, proxies: int = 0) -> None:
         self._data, self._token, self._proxies = data, token, proxies
         self._throttle = ops_access.Throttle()
+        self._failures = SummedLog(log, every=1.0)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         status, kind, body, headers = self._answer(environ)
@@ -150,11 +150,15 @@ class OpsPage:
             return "308 Permanent Redirect", TEXT, b"", [("Location", "ops/")]
         if not may_see and name not in ("/ops.css", "/ops.svg"):
             return self._closed(environ, name)
-        return self._open(name)
+        return self._page(environ) if name == "/" else self._open(name)
+
+    def _page(self, environ: Environ) -> Answer:
+        page = file("ops.html").replace(b"<!-- summary -->", summary(self._data()))
+        if ops_access.has_session(environ, self._token):  # who came by another way has nothing to log out of
+            page = page.replace(b'action="logout" hidden', b'action="logout"')
+        return "200 OK", HTML, page, []
 
     def _open(self, name: str) -> Answer:
-        if name == "/":
-            return "200 OK", HTML, file("ops.html").replace(b"<!-- summary -->", summary(self._data())), []
         if name == "/data.json":
             return "200 OK", JSON, self._data(), []
         if name == "/data.txt":
@@ -189,7 +193,7 @@ class OpsPage:
         return _back(ops_access.cookie_header(environ, "", 0))
 
     def _note_failure(self, environ: Environ) -> None:
-        _failures.warning(f"a wrong token for /ops/ from {ops_access.client_address(environ, self._proxies)}")
+        self._failures.warning(f"a wrong token for /ops/ from {ops_access.client_address(environ, self._proxies)}")
 
 
 Answer = tuple[str, str, bytes, list[tuple[str, str]]]  # status, content type, body, further headers

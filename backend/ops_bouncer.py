@@ -15,8 +15,18 @@ from . import pgbouncer_stats
 
 KEEP_ANSWER = 2.0  # seconds; a failure is kept as long
 MOST_ROWS = 200
-TABLES = ("pools", "stats", "databases")
-HIDDEN = frozenset({"force_user", "password"})  # columns that help nobody here
+# The columns that help somebody here, of those that the server's version has.
+COLUMNS = {
+    "pools": (
+        "database", "user", "cl_active", "cl_waiting", "sv_active", "sv_idle", "sv_used", "sv_login", "maxwait",
+        "pool_mode",
+    ),
+    "stats": (
+        "database", "avg_xact_count", "avg_query_count", "avg_xact_time", "avg_query_time", "avg_wait_time",
+        "avg_recv", "avg_sent", "total_xact_count", "total_query_count",
+    ),
+    "databases": ("name", "host", "port", "database", "pool_size", "max_connections", "current_connections", "paused"),
+}  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -43,17 +53,17 @@ class Bouncer:
 
     def _ask(self) -> Row:
         try:
-            answers = pgbouncer_stats.ask(self._dsn, [f"SHOW {table.upper()}" for table in TABLES])
+            answers = pgbouncer_stats.ask(self._dsn, [f"SHOW {table.upper()}" for table in COLUMNS])
         except (psycopg2.Error, OSError) as error:
             lines = str(error).strip().splitlines()
             return {"error": f"PgBouncer does not answer: {lines[0] if lines else type(error).__name__}"}
-        return {name: [_row(row) for row in rows[:MOST_ROWS]] for name, rows in zip(TABLES, answers, strict=True)}
+        return {
+            name: [_row(row, COLUMNS[name]) for row in rows[:MOST_ROWS]]
+            for name, rows in zip(COLUMNS, answers, strict=True)
+        }
 
 
-def _row(row: Row) -> Row:
+def _row(row: Row, columns: tuple[str, ...]) -> Row:
     plain = (str, int, float, type(None))
-    return {
-        name: value if isinstance(value, plain) else str(value)
-        for name, value in row.items()
-        if name not in HIDDEN
-    }
+    found = {name: row[name] for name in columns if name in row}
+    return {name: value if isinstance(value, plain) else str(value) for name, value in found.items()}

@@ -344,23 +344,38 @@ const words = (name) => name.replaceAll("_", " ");
 
 function shownValue(value) {
   if (value === null || value === undefined) return "–";
-  return typeof value === "number" ? count(value) : String(value);
+  return typeof value === "number" ? count(value) : String(value) || "–";
 }
+
+// What PgBouncer calls its columns, in words and with units; others stand as they are called.
+const COLUMNS = {
+  cl_active: "Clients active", cl_waiting: "Clients waiting", sv_active: "Servers active", sv_idle: "Servers idle",
+  sv_used: "Servers used", sv_login: "Servers logging in", maxwait: "Longest wait, s", pool_mode: "Mode",
+  avg_xact_count: "Transactions/s", avg_query_count: "Queries/s", avg_xact_time: "Mean transaction, µs",
+  avg_query_time: "Mean query, µs", avg_wait_time: "Mean wait, µs", avg_recv: "Received, bytes/s", avg_sent: "Sent, bytes/s",
+  total_xact_count: "Transactions", total_query_count: "Queries", pool_size: "Pool size", max_connections: "Most connections",
+  current_connections: "Connections", database: "Database", user: "User", name: "Name", host: "Host", port: "Port", paused: "Paused",
+};
 
 // PgBouncer's own tables, whatever columns its version has.
 function bouncer() {
   const tables = new Map();
   const inner = el("div", { class: "items" });
+  const problem = el("p", { class: "card bad" });
+  inner.append(problem);
   const box = either(inner, empty("PgBouncer is not asked", "Set HARDEN_PGBOUNCER_DSN to its console, and its pools and traffic appear here."));
   return {
     name: "pgbouncer", title: "PgBouncer", element: box,
+    badge: (data) => (data.pgbouncer && data.pgbouncer.error ? "!" : 0), alarms: () => true,
     show(data) {
       box.choose(Boolean(data.pgbouncer));
+      setText(problem, (data.pgbouncer && data.pgbouncer.error) || "");
+      problem.hidden = !problem.textContent;
       const lists = Object.entries(data.pgbouncer || {}).filter(([, rows]) => Array.isArray(rows) && rows.length);
       for (const [name, rows] of lists) {
         if (!tables.has(name)) {
-          const columns = Object.keys(rows[0]).map((column, at) => ({ label: words(column), short: true,
-            number: at > 0 && typeof rows[0][column] === "number", text: (row) => shownValue(row[column]) }));
+          const columns = Object.keys(rows[0]).map((column, at) => ({ label: COLUMNS[column] || words(column), short: true,
+            number: at > 0 && column !== "port" && typeof rows[0][column] === "number", text: (row) => (column === "port" ? String(row[column]) : shownValue(row[column])) }));
           const table = new Table(`SHOW ${words(name).toUpperCase()}`, columns, (row) => Object.values(row).slice(0, 3).join(" "));
           tables.set(name, table);
           inner.append(el("div", { class: "card scroll", tabindex: "0", role: "region", "aria-label": words(name) }, table.element));
@@ -387,6 +402,8 @@ function tile(label, hasSparkline) {
   } };
 }
 
+const several = (number, singular, plural) => `${count(number)} ${number === 1 ? singular : plural}`;
+
 // What a person on call wants to know first, in sentences; each leads to its part.
 function worries(data) {
   const { service, now } = data;
@@ -397,11 +414,11 @@ function worries(data) {
   const late = data.slow.filter((row) => now - row.last < 600);
   const errors = sum(data.series.errors);
   if (cut) found.push(["bad", "workers", `${count(cut)} of ${count(service.workers)} workers cannot reach the database`]);
-  if (service.waiting) found.push(["bad", "pools", `${count(service.waiting)} callers wait for a connection; see who holds them`]);
-  if (errors) found.push(["bad", "requests", `${count(errors)} requests failed in the last five minutes`]);
-  if (silent) found.push(["bad", "workers", `${count(silent)} workers have not said anything for a while`]);
-  if (repeats.length) found.push(["warn", "repeats", `${count(repeats.length)} loops of queries (N+1) were seen in the last ten minutes`]);
-  if (late.length) found.push(["warn", "slow", `${count(late.length)} statements were slow in the last ten minutes`]);
+  if (service.waiting) found.push(["bad", "pools", `${several(service.waiting, "caller waits", "callers wait")} for a connection; see who holds them`]);
+  if (errors) found.push(["bad", "requests", `${several(errors, "request", "requests")} failed in the last five minutes`]);
+  if (silent) found.push(["bad", "workers", `${several(silent, "worker has", "workers have")} not said anything for a while`]);
+  if (repeats.length) found.push(["warn", "repeats", `${several(repeats.length, "loop of queries (N+1) was", "loops of queries (N+1) were")} seen in the last ten minutes`]);
+  if (late.length) found.push(["warn", "slow", `${several(late.length, "statement was", "statements were")} slow in the last ten minutes`]);
   return found;
 }
 
@@ -410,7 +427,6 @@ function overview(choose) {
     requests: tile("Requests", true), p95: tile("95 % answered within", true), errors: tile("Errors", true), queries: tile("Queries", true),
     used: tile("Connections in use", false), waiting: tile("Callers waiting", false), processor: tile("Processor", false), memory: tile("Memory", false),
   };
-  tiles.errors.graph.classList.add("alarm");
   for (const name of ["waiting", "memory"]) tiles[name].graph.hidden = true;
   const attention = el("ul", { class: "attention" });
   const list = new Keyed(attention, ([, , text]) => text.replace(/\d/g, ""),
@@ -457,6 +473,7 @@ function overview(choose) {
       tiles.queries.set(one(sum(series.queries.slice(-13, -1)) / (series.step * 12)), "per second",
         service.requests ? `${one(service.queries / service.requests)} a request` : "none so far");
       for (const name of ["requests", "p95", "errors", "queries"]) setSparkline(tiles[name].graph, series[name].slice(0, -1));
+      tiles.errors.graph.classList.toggle("alarm", sum(series.errors) > 0);
       tiles.used.set(count(service.used), `of ${count(service.maxconn)}`, `${count(service.idle)} idle`);
       setBar(tiles.used.graph, service.used / (service.maxconn || 1));
       tiles.waiting.set(count(service.waiting), "", service.waiting ? "for a connection, right now" : "nobody waits for a connection", service.waiting ? "bad" : "");

@@ -24,6 +24,7 @@ from .dropin import installed
 from .endpoints import HealthEndpoints
 from .errors import AppLoadError, HardenError
 from .extension import KEY, STREAMED, harden_app
+from .ops import with_ops
 from .pool_options import PoolOptions
 from .record import Record
 from .request_watch import RequestWatch
@@ -72,7 +73,8 @@ def harden(target: str, settings: Settings) -> Any:
     if not isinstance(app, Flask):
         watch.start(settings)
         watched = RequestWatch(OneAtATime(app) if held else app, STREAMED)
-        return HealthEndpoints(watched, settings["HARDEN_OPS_TOKEN"])
+        page = with_ops(watched, settings, STREAMED)
+        return HealthEndpoints(page, settings["HARDEN_OPS_TOKEN"])
     if held:  # before the health endpoints are put around it: they must not wait for a turn
         app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
     if KEY not in app.extensions:  # an app that has adopted the kit did it itself
