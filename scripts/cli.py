@@ -20,6 +20,7 @@ from .errors import CommandError
 VERBS = {
     "demo": ("scripts.demo.command", "see an unhardened app break and the hardened one carry the load"),
     "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
+    "top": ("scripts.top.command", "watch a running service live in the terminal"),
     "bench": ("scripts.bench.command", "measure the runtime beside what it replaces"),
 }
 EXAMPLES = """\

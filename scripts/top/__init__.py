@@ -1,0 +1,1 @@
+"""`harden top`: a running service, live in a terminal."""
