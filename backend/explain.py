@@ -11,7 +11,6 @@ Knows pools, no Flask. If this is wrong, the database is asked for plans when it
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import threading
@@ -19,19 +18,12 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any, NamedTuple
 
-import psycopg2
-from psycopg2.extensions import UNICODE, connection, cursor
-
-from . import fork, slow
-from .catalog import read_known
-from .errors import HardenError
+from . import slow
+from .explain_once import ask_plan, can_read, idle_connection, pool_of
 from .fingerprint import Statement
-from .plan_reading import reading
 from .plan_text import Plan, plan_text, with_values, without_values
-from .planwalk import tables_in
 from .read_only import effect
 from .settings import Settings
 from .shown_values import handles_secrets
@@ -41,11 +33,6 @@ MOST_QUEUED, MOST_KEPT, MOST_ASKED = 16, 200, 1000
 LONGEST = 65_536  # bytes of a statement
 AGAIN_AFTER, RETRY_AFTER = 600.0, 60.0  # seconds until a statement is asked about again: after its plan, without
 PAUSE, IDLE = 1.0, 10.0  # seconds between two statements, and until the thread ends
-PATIENCE, LOOK_EVERY = 5.0, 0.05  # seconds: for an idle connection
-_JSON = 114  # its oid; an app may parse JSON in a way of its own
-_KIND = "ISOLATION LEVEL READ COMMITTED, READ ONLY"  # a serializable one could wait for others to end
-_LIMITS = "SET LOCAL statement_timeout = '1s'; SET LOCAL lock_timeout = '100ms'"
-_raw: Any = connection
 
 
 class Question(NamedTuple):
@@ -101,8 +88,8 @@ class Explainer:
 
     def _take(self, asked: Any, statement: Statement) -> None:
         bound, conn = asked.query, asked.connection
-        pool = _pool_of(conn)
-        if pool is None or not isinstance(bound, bytes) or not _can_read(conn):
+        pool = pool_of(conn)
+        if pool is None or not isinstance(bound, bytes) or not can_read(conn):
             self.counts["unknown"] += 1
         elif len(bound) > LONGEST:
             self.counts["long"] += 1
@@ -171,7 +158,7 @@ class Explainer:
         if pool is None or (conn := idle_connection(pool)) is None:
             return "busy"
         try:
-            plan, sentence = explain(conn, question.bound)
+            plan, sentence = ask_plan(conn, question.bound)
         finally:
             pool.putconn(conn)
         self._keep(question.statement, plan, sentence, is_secret=handles_secrets(question.bound))
@@ -206,79 +193,6 @@ class Explainer:
         with self._changed:
             for each in (self._queue, self._due, self._plans, self.counts):
                 each.clear()
-
-
-def idle_connection(pool: Any, patience: float = PATIENCE) -> Any:
-    """Lease a connection that lies idle, and is not the last free one; None when there was none in that time.
-
-    Args:
-        pool: where from.
-        patience: seconds.
-    """
-    until = time.monotonic() + patience
-    while not pool.closed:
-        used = len(pool._leased)
-        if pool._idle and not pool._slots.attention and (pool.maxconn - used > 1 or not used):
-            try:
-                return pool.getconn(timeout=0)
-            except (HardenError, psycopg2.Error):
-                return None
-        if time.monotonic() >= until:
-            return None
-        time.sleep(LOOK_EVERY)
-    return None
-
-
-def explain(conn: Any, bound: bytes) -> tuple[Plan, str]:
-    """Ask for a plan in a transaction that can neither write nor wait, nor leave anything behind.
-
-    Args:
-        conn: a connection outside of a transaction.
-        bound: one SELECT with its values.
-
-    Returns:
-        the plan's top node, and a sentence about it.
-
-    Raises:
-        psycopg2.Error: what the server said.
-    """
-    is_autocommit = conn.autocommit
-    with closing(_Unwatched(conn).cursor()) as asking:
-        try:
-            # In a transaction that psycopg2 begins itself the first statement can still say what kind it is.
-            asking.execute(f"{'BEGIN' if is_autocommit else 'SET TRANSACTION'} {_KIND}; {_LIMITS}")
-            asking.execute(b"EXPLAIN (VERBOSE, FORMAT JSON) " + bound)
-            plan: Plan = json.loads(asking.fetchone()[0])[0]["Plan"]
-            names = tables_in(plan)
-            sentence = reading(plan, read_known(_Unwatched(conn), names)) if names else ""
-        finally:
-            if is_autocommit:
-                asking.execute("ROLLBACK")
-            else:
-                _raw.rollback(conn)
-    return plan, sentence
-
-
-class _Unwatched:
-    """Cursors of a connection that no monitor sees: or a slow EXPLAIN would be a slow query of the app's."""
-
-    def __init__(self, conn: Any) -> None:
-        self._conn = conn
-
-    def cursor(self) -> Any:
-        asking = cursor(self._conn)
-        asking.string_types = {_JSON: UNICODE}
-        return asking
-
-
-def _can_read(conn: Any) -> bool:
-    """Tell whether quotes in a statement are where they seem to be, as `read_only` takes for granted."""
-    return bool(conn.encoding == "UTF8" and conn.get_parameter_status("standard_conforming_strings") == "on")
-
-
-def _pool_of(conn: Any) -> Any:
-    record = getattr(conn, "_record", None)
-    return next((pool for pool in fork.protected() if record in pool._slots.records), None)
 
 
 def _short(text: str) -> str:

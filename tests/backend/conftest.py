@@ -94,6 +94,27 @@ def own(own_stack: Stack) -> Cluster:
 
 
 @pytest.fixture
+def explained(dsn: str) -> Iterator[None]:
+    """The table `explained` of 50,000 rows, and functions that write though they should not."""
+    with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cursor:
+        conn.autocommit = True
+        cursor.execute("""
+            CREATE TABLE explained (number int, note text, ref int);
+            INSERT INTO explained SELECT n, 'note ' || n, n FROM generate_series(1, 50000) n;
+            CREATE INDEX ON explained (ref);
+            ANALYZE explained;
+            CREATE TABLE written (number int);
+            CREATE FUNCTION volatile_write(n int) RETURNS int LANGUAGE sql
+                AS 'INSERT INTO written VALUES (n) RETURNING number';
+            CREATE FUNCTION stable_write() RETURNS int LANGUAGE plpgsql STABLE
+                AS 'BEGIN PERFORM volatile_write(1); RETURN 1; END';
+            CREATE VIEW innocent AS SELECT * FROM explained WHERE number > stable_write()""")
+        yield
+        cursor.execute("""
+            DROP VIEW innocent; DROP TABLE explained, written; DROP FUNCTION volatile_write, stable_write""")
+
+
+@pytest.fixture
 def terminate(cluster: Cluster) -> Callable[..., None]:
     """A function that ends the backends of connections, or of process ids, and waits until they are gone."""
 

@@ -54,10 +54,8 @@ MAY_IMPORT = {
     "endpoints": {"health", "metrics_page", "ops_access"},
     "errors": set(),
     "events": {"fingerprint"},
-    "explain": {
-        "catalog", "errors", "fingerprint", "fork", "plan_reading", "plan_text", "planwalk", "read_only",
-        "settings", "shown_values", "slow",
-    },
+    "explain": {"explain_once", "fingerprint", "plan_text", "read_only", "settings", "shown_values", "slow"},
+    "explain_once": {"catalog", "errors", "fork", "plan_reading", "plan_text", "planwalk"},
     "extension": {
         "callsite", "cursors", "database_helper", "endpoints", "errors", "ops", "page_routes", "query_header",
         "request_watch", "scope", "settings",

@@ -11,15 +11,12 @@ from typing import Any
 
 import psycopg2
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from psycopg2 import sql
 
 from backend import connection, explain, get_db_connection, get_pool, install, monitor, slow, watch
 from backend.events import SlowQuery, listen, unlisten
-from backend.explain import MOST_ASKED, MOST_KEPT, MOST_QUEUED, Explainer, Question, explainer, idle_connection
+from backend.explain import MOST_ASKED, MOST_KEPT, MOST_QUEUED, Explainer, Question, explainer
 from backend.fingerprint import statement_of
-from backend.plan_text import plan_text
 from backend.settings import load
 from tests.support.children import FORKS, in_child
 from tests.support.threads import until
@@ -43,27 +40,6 @@ def _asks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     slow.clear()
 
 
-@pytest.fixture
-def table(dsn: str) -> Iterator[None]:
-    """The table `explained` of 50,000 rows, and functions that write though they should not."""
-    with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cursor:
-        conn.autocommit = True
-        cursor.execute("""
-            CREATE TABLE explained (number int, note text, ref int);
-            INSERT INTO explained SELECT n, 'note ' || n, n FROM generate_series(1, 50000) n;
-            CREATE INDEX ON explained (ref);
-            ANALYZE explained;
-            CREATE TABLE written (number int);
-            CREATE FUNCTION volatile_write(n int) RETURNS int LANGUAGE sql
-                AS 'INSERT INTO written VALUES (n) RETURNING number';
-            CREATE FUNCTION stable_write() RETURNS int LANGUAGE plpgsql STABLE
-                AS 'BEGIN PERFORM volatile_write(1); RETURN 1; END';
-            CREATE VIEW innocent AS SELECT * FROM explained WHERE number > stable_write()""")
-        yield
-        cursor.execute("""
-            DROP VIEW innocent; DROP TABLE explained, written; DROP FUNCTION volatile_write, stable_write""")
-
-
 def start(**given: Any) -> None:
     wanted = load({"DB_SLOW_QUERY_MS": 0.0001, **given}, {}, {})
     slow.start(wanted)
@@ -79,7 +55,7 @@ def run(pool: Any, query: Any, values: Any = None) -> None:
         cursor.execute(query, values)
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 @pytest.mark.parametrize("through", ["dsn", "bouncer"])
 def test_the_plan_of_a_slow_select_comes_without_its_values(
     through: str, request: pytest.FixtureRequest, dsn: str, make_pool: MakePool, caplog: pytest.LogCaptureFixture
@@ -105,7 +81,7 @@ def test_the_plan_of_a_slow_select_comes_without_its_values(
     assert "424242" not in caplog.text
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_the_next_log_line_of_the_statement_has_the_plan(
     make_pool: MakePool, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,7 +95,7 @@ def test_the_next_log_line_of_the_statement_has_the_plan(
     assert explainer.counts == {"explained": 1}  # once is enough for ten minutes
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_with_values_asked_for_the_plan_has_them_but_those_of_secrets(make_pool: MakePool) -> None:
     start(DB_QUERY_VALUES=True)
     pool = make_pool()
@@ -131,7 +107,7 @@ def test_with_values_asked_for_the_plan_has_them_but_those_of_secrets(make_pool:
     assert "note = ?::text" in second
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_a_statement_that_timed_out_is_explained(make_pool: MakePool) -> None:
     start()
     query = "SELECT count(*) FROM explained a, explained b WHERE a.number + b.number = %s"
@@ -143,7 +119,7 @@ def test_a_statement_that_timed_out_is_explained(make_pool: MakePool) -> None:
     assert "Nested Loop" in explain.plans()[statement_of(query).id]["text"]
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 @pytest.mark.parametrize("query", [
     "SELECT volatile_write(2) FROM explained LIMIT 1", "SELECT stable_write()", "SELECT nextval('nothing')",
     "SELECT * FROM explained WHERE number = 1 FOR UPDATE", "SELECT 1 INTO TEMP something", "SELECT 1; SELECT 2",
@@ -159,7 +135,7 @@ def test_what_may_do_more_than_read_is_not_asked_about(query: str, make_pool: Ma
     assert explainer.counts == {"writes": 1}
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_a_function_that_lies_about_what_it_does_cannot_write_in_the_planner(
     make_pool: MakePool, dsn: str
 ) -> None:
@@ -181,7 +157,7 @@ def test_a_function_that_lies_about_what_it_does_cannot_write_in_the_planner(
         assert cursor.fetchone() == (0,)
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_a_table_that_somebody_has_locked_is_not_waited_for(make_pool: MakePool, dsn: str) -> None:
     start()
     pool = make_pool(2, 3)
@@ -198,37 +174,7 @@ def test_a_table_that_somebody_has_locked_is_not_waited_for(make_pool: MakePool,
     run(pool, "SELECT 1")
 
 
-@pytest.mark.usefixtures("table")
-@pytest.mark.parametrize("autocommit", [False, True])
-def test_the_connection_comes_back_as_it_was(make_pool: MakePool, autocommit: bool) -> None:
-    with make_pool(1, 1).connection() as conn:
-        conn.autocommit = autocommit
-        pid = conn.info.backend_pid
-        explain.explain(conn, b"SELECT * FROM explained WHERE number = 1")
-        with pytest.raises(psycopg2.errors.UndefinedTable):
-            explain.explain(conn, b"SELECT * FROM no_such")
-        assert conn.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_IDLE
-        with conn.cursor() as cursor:
-            cursor.execute("""
-                SELECT pg_backend_pid(), current_setting('transaction_read_only'), current_setting('lock_timeout'),
-                       current_setting('statement_timeout')""")
-            assert cursor.fetchone() == (pid, "off", "0", "0")
-        assert conn.notices == []
-
-
-@pytest.mark.usefixtures("table")
-def test_sessions_that_are_serializable_and_deferrable_do_not_wait_for_others(dsn: str) -> None:
-    options = "-c default_transaction_isolation=serializable -c default_transaction_deferrable=on"
-    with closing(psycopg2.connect(dsn, options=options)) as writer, closing(
-        psycopg2.connect(dsn, options=options)
-    ) as conn:
-        writer.cursor().execute("INSERT INTO written VALUES (1)")
-        plan, _ = explain.explain(conn, b"SELECT * FROM written")
-        assert plan["Node Type"] == "Seq Scan"
-        writer.rollback()
-
-
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_an_app_that_connects_by_itself_gets_plans_too(dsn: str) -> None:
     install()
     start()
@@ -239,23 +185,6 @@ def test_an_app_that_connects_by_itself_gets_plans_too(dsn: str) -> None:
     until(asked(), "the plan was asked for")
     (found,) = explain.plans().values()
     assert found["text"].startswith("Index Scan using explained_ref_idx on explained (")
-
-
-def test_no_connection_is_opened_and_the_last_free_one_is_left_alone(make_pool: MakePool) -> None:
-    pool = make_pool(0, 3)
-    assert idle_connection(pool, 0.0) is None
-    first, second = pool.getconn(), pool.getconn()
-    assert idle_connection(pool, 0.0) is None
-    pool.putconn(first)
-    got = idle_connection(pool, 0.0)
-    assert got is first
-    pool.putconn(got)
-    pool.resize(0, 2)
-    assert idle_connection(pool, 0.0) is None  # one is left of two: it is the app's
-    pool.putconn(second)
-    assert idle_connection(pool, 0.0) is not None
-    pool.closeall()
-    assert idle_connection(pool, 10.0) is None
 
 
 def test_a_pool_that_has_none_free_costs_a_retry_and_no_more(
@@ -288,7 +217,7 @@ def test_explain_itself_is_no_slow_query_and_the_switch_works(make_pool: MakePoo
         unlisten(SlowQuery, found.append)
 
 
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_the_request_s_own_pool_is_asked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     start()
@@ -350,7 +279,7 @@ def test_a_forked_child_starts_afresh() -> None:
 
 
 @FORKS
-@pytest.mark.usefixtures("table")
+@pytest.mark.usefixtures("explained")
 def test_a_real_forked_child_asks_by_itself(make_pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explain, "IDLE", 10.0)  # the parent's thread is there at the fork
     start()
@@ -368,46 +297,3 @@ def test_a_real_forked_child_asks_by_itself(make_pool: MakePool, monkeypatch: py
     monkeypatch.setattr(explain, "IDLE", 0.02)
     with explainer._changed:
         explainer._changed.notify()
-
-
-TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=12)
-
-
-@pytest.mark.usefixtures("table")
-def test_no_literal_survives_in_a_plan(dsn: str) -> None:
-    """Whatever a value is made of, and wherever it stands, its marker is not in the text of the plan."""
-    places = (
-        "SELECT * FROM explained WHERE note = {t}",
-        "SELECT * FROM explained WHERE note LIKE {t} ORDER BY note || {t}",
-        "SELECT * FROM explained WHERE number = {n} OR ref IN ({n}, 5)", "SELECT * FROM explained LIMIT {n}",
-        "SELECT * FROM generate_series(1, {n}) WHERE {t} = {t}", "SELECT note || {t} FROM explained GROUP BY 1",
-        'WITH "it\'s" AS MATERIALIZED (SELECT {t} AS x) SELECT * FROM "it\'s" WHERE x = {t}',
-        "SELECT * FROM (VALUES ({t}, {n}), ('a', 1)) v (\"it's\", b) WHERE \"it's\" > {t}",
-        "SELECT * FROM explained a JOIN explained b ON a.note = b.note || {t} AND a.number = b.ref + {n}",
-        "SELECT sum(number) FILTER (WHERE note <> {t}) FROM explained HAVING max(note) > {t}",
-        "SELECT * FROM explained TABLESAMPLE bernoulli (0.9182736) WHERE note ~ {t}",
-        "SELECT row_number() OVER (PARTITION BY note || {t} ORDER BY number + {n}) FROM explained",
-        "SELECT (SELECT max(note) FROM explained b WHERE b.note > {t} AND b.ref = a.ref) FROM explained a",
-        "SELECT * FROM explained WHERE ref BETWEEN {n} AND {n} AND number = {n}",
-    )  # fmt: skip
-
-    with closing(psycopg2.connect(dsn)) as conn:
-
-        @settings(max_examples=150, deadline=None)
-        @given(st.sampled_from(places), TEXTS, TEXTS, st.booleans())
-        def survives(place: str, before: str, after: str, is_modern: bool) -> None:
-            cursor = conn.cursor()
-            cursor.execute("SET standard_conforming_strings = %s", (is_modern,))
-            conn.commit()
-            text = sql.Literal(f"{before}Xmarker7{after}").as_string(conn)
-            bound = place.format(t=text, n=918273645)
-            try:
-                plan, sentence = explain.explain(conn, bound.encode())
-            except psycopg2.Error as error:
-                assert error.pgcode in ("2201B", "22025"), error  # a pattern that is none
-                return
-            shown = plan_text(plan) + sentence
-            assert "Xmarker7" not in shown
-            assert "9182736" not in shown
-
-        survives()
