@@ -77,6 +77,9 @@ class Metrics:
     def _look(self) -> None:
         with self._guard:
             self._figures.look()
+        board = self.recorder.board  # a folder that was there may be gone by now
+        is_alone = self.folder.path is None or board is None or board.path is None
+        self.recorder.put("harden_metrics_alone", (), (float(is_alone),))
 
     def read(self) -> Totals:
         """Return the figures of all workers, and this one's as of now."""

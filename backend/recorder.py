@@ -70,7 +70,6 @@ class Recorder:
                 self.board = Board(self.folder.path_of(totals.KIND), SCHEMA)
                 self._put("harden_workers", (), (1.0,))
                 self._put("harden_worker_starts", (), (1.0,))
-                self._put("harden_metrics_alone", (), (float(self.board.path is None),))
                 self.slot(totals.MARK, ())
                 self._statements[OTHER] = self.slot(QUERIES, (OTHER, OTHER))
                 atexit.register(self.leave)

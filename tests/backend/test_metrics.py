@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -209,6 +210,17 @@ def test_a_look_that_fails_is_said_and_the_next_one_comes(
     metrics.begin()
     until(lambda: len(looks) > 3, "it is tried again", 20)
     assert "looking at the pools for /metrics failed" in caplog.text
+
+
+def test_a_folder_that_vanishes_leaves_each_worker_its_own_figures(begin: Make, tmp_path: Path) -> None:
+    counting = begin()
+    emit(ENDED)
+    assert value(counting, "harden_metrics_alone") == 0.0
+    shutil.rmtree(tmp_path / "run")
+    emit(ENDED)
+    counting.read()
+    assert value(counting, "harden_metrics_alone") == 1.0
+    assert value(counting, "harden_request_duration_seconds", "/", "GET", "2xx") == 2.02
 
 
 def test_it_can_be_switched_off(url: str, tmp_path: Path) -> None:
