@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from .allowed import judge
 from .callsite import file_and_line
@@ -132,6 +133,7 @@ def caller_of(group: QueryGroup) -> str:
     return next((site for site in outer if file_and_line(site)[0] != here), outer[0])
 
 
+@lru_cache(maxsize=4096)  # asked for each caller of each line that repeats, at the end of each such request
 def _is_in_loop(site: str) -> bool:
     name, line = file_and_line(site)
     return source_of(name).is_in_loop(line)

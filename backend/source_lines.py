@@ -76,6 +76,8 @@ class Source:
 
     def comments_on(self, line: int) -> Iterator[str]:
         """Yield the comments on the lines of a statement, and those that stand alone right above it."""
+        if not self.comments:
+            return
         first, last = self.statement(line)
         yield from (self.comments[at] for at in range(first, last + 1) if at in self.comments)
         at = first - 1

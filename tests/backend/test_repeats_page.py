@@ -18,8 +18,9 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "repeats.md").read_text(e
     "name",
     [
         "assert_queries", "no_repeats", "QueryCounter", "watching", "RepeatsError", "QueryCountError",
-        "MonitorError", "DB_REPEAT_LIMIT", "DB_REPEATS", "HARDEN_ENV", "Server-Timing", "X-Query-Count", "add_app_folder",
-        "--fail-on-repeats", "--query-report", "harden_install", "harden_repeat_limit", "query_counter",
+        "MonitorError", "DB_REPEAT_LIMIT", "DB_REPEATS", "HARDEN_ENV", "Server-Timing", "X-Query-Count",
+        "add_app_folder", "--fail-on-repeats", "--query-report", "harden_install",
+        "harden_repeat_limit", "query_counter",
     ],
 )  # fmt: skip
 def test_every_name_is_on_the_page(name: str) -> None:
