@@ -25,7 +25,10 @@ COLUMNS = {
         "database", "avg_xact_count", "avg_query_count", "avg_xact_time", "avg_query_time", "avg_wait_time",
         "avg_recv", "avg_sent", "total_xact_count", "total_query_count",
     ),
-    "databases": ("name", "host", "port", "database", "pool_size", "max_connections", "current_connections", "paused"),
+    "databases": (
+        "name", "host", "port", "database", "pool_size", "max_connections", "current_connections",
+        "paused",
+    ),
 }  # fmt: skip
 Row = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import explain, health, system_metrics
 from .ops_merge import VERSION
-from .ops_seen import COUNTED, seen
+from .ops_seen import seen
 from .query_table import QueryStats, query_table
 
 MOST_BYTES = 1_000_000  # of a snapshot as JSON
@@ -64,11 +64,9 @@ def encoded(data: Row) -> bytes:
 
 def _counts(system: Row) -> Row:
     routes = seen.routes()
-    return {
-        **dict(zip(COUNTED, seen.counts, strict=True)),
-        "query_seconds": sum(route["query_seconds"] for route in routes),
-        "cpu_seconds": system["cpu_seconds"],
-    }
+    sums = {name: sum(route[name] for route in routes) for name in ("errors", "queries", "seconds", "query_seconds")}
+    requests = sum(route["count"] for route in routes)
+    return {"requests": requests, **sums, **seen.reported, "cpu_seconds": system["cpu_seconds"]}
 
 
 def _gauges(system: Row, pools: list[Row]) -> Row:

@@ -50,7 +50,7 @@ class Seen:
         """Forget all, the lock too: a forked child counts its own, and the lock may have been held at the fork."""
         self._lock = threading.Lock()  # guards all below; nothing slow happens while it is held
         self.started = time.time()
-        self.counts: list[float] = [0] * len(COUNTED)  # since then
+        self.reported = {"repeats": 0, "slow": 0}  # since then; of these the rows are not all kept
         self._routes: dict[tuple[str, str], RouteSeen] = {}
         self._series: dict[int, list[float]] = {}  # a point has COUNTED, then the histogram of durations
         self._incidents: dict[str, dict[str, Any]] = {}
@@ -72,18 +72,18 @@ class Seen:
             route.query_seconds += ended.query_seconds
             place = bisect_left(BOUNDS, seconds)
             route.histogram[place] += 1
-            for point in (self.counts, self._point()):
-                point[0] += 1
-                point[1] += is_error
-                point[2] += ended.queries
-                point[3] += seconds
+            point = self._point()
+            point[0] += 1
+            point[1] += is_error
+            point[2] += ended.queries
+            point[3] += seconds
             point[len(COUNTED) + place] += 1
 
     def add_slow(self, slow: SlowQuery) -> None:
         """Count a slow query with the others of its statement and line."""
         now = time.time()
         with self._lock:
-            self.counts[4] += 1
+            self.reported["slow"] += 1
             self._point()[4] += 1
             key = (slow.statement.id, slow.site)
             row = self._slow.pop(key, None) or {
@@ -104,7 +104,7 @@ class Seen:
         now = time.time()
         identity = _identity(found.route, *(line.site for line in found.lines))
         with self._lock:
-            self.counts[5] += 1
+            self.reported["repeats"] += 1
             self._point()[5] += 1
             known = self._incidents.pop(identity, {"times": 0, "total_seconds": 0.0, "first": now})
             self._incidents[identity] = {

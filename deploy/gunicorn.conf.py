@@ -89,10 +89,11 @@ def on_exit(server):  # type: ignore[no-untyped-def]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Show on /metrics that the worker is there before its first request comes."""
-    counting = sys.modules.get(f"{_runtime.__name__}.metrics")
-    if counting:
-        counting.begin()
+    """Show on /metrics and /ops/ that the worker is there before its first request comes."""
+    for name in ("metrics", "ops_publish"):
+        counting = sys.modules.get(f"{_runtime.__name__}.{name}")
+        if counting:
+            counting.begin()
 
 
 def post_fork(server, worker):  # type: ignore[no-untyped-def]

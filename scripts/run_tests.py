@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .errors import CommandError
 from .progress import Progress
-from .stack.binaries import find, install_promtool
+from .stack.binaries import find, install_chromium, install_promtool
 from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> int:
         base = state_folder(os.environ.get("HARDEN_STATE"))
         find(base, progress)
         install_promtool(base, progress)
+        install_chromium(base, progress)
     except CommandError as error:
         print(f"harden: error: {error.line()}", file=sys.stderr)
         return 2

@@ -80,6 +80,25 @@ def find(base: Path, progress: Progress, install: bool = True) -> Binaries:
     return Binaries(postgres, _version(postgres / "postgres"), pgbouncer, pgbouncer and _version(pgbouncer))
 
 
+def chromium() -> str | None:
+    """Return the browser that the tests of the ops page drive; None when there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def install_chromium(base: Path, progress: Progress) -> None:
+    """Install the browser for the tests where that is possible; without it they are skipped and say so.
+
+    Args:
+        base: where the lock of installations lies.
+        progress: told what is being installed.
+    """
+    if chromium() is not None or not _can_apt():
+        return
+    with _one_at_a_time(base):
+        if chromium() is None:
+            _apt_install(["chromium"], progress)
+
+
 def install_promtool(base: Path, progress: Progress) -> None:
     """Install what checks alert rules, where root's apt can; tests that need it skip without it.
 

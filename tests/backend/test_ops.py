@@ -150,7 +150,8 @@ def test_other_methods_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["ops.py", "../settings.py", "..%2f..%2fsetup.cfg", "%2e%2e/settings.py", "/etc/passwd", "ops.css/", "ops_login.html", "\x00", "."]
+    "path", ["ops.py", "../settings.py", "..%2f..%2fsetup.cfg", "%2e%2e/settings.py",
+     "/etc/passwd", "ops.css/", "ops_login.html", "\x00", "."]
 )  # fmt: skip
 def test_no_path_leads_to_another_file(path: str) -> None:
     ask = browser()
@@ -159,7 +160,8 @@ def test_no_path_leads_to_another_file(path: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [
-    ("GET", "/ops/", 200), ("GET", "/ops/data.json", 200), ("GET", "/ops/ops.js", 200), ("GET", "/ops/nothing", 404),
+    ("GET", "/ops/", 200), ("GET", "/ops/data.json", 200), ("GET", "/ops/ops.js", 200),
+    ("GET", "/ops/nothing", 404),
     ("POST", "/ops/login", 401), ("POST", "/ops/logout", 303), ("PUT", "/ops/", 405), ("GET", "/ops", 308),
 ])  # fmt: skip
 def test_every_answer_has_safe_headers(method: str, path: str, status: int) -> None:

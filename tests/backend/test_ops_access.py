@@ -35,7 +35,8 @@ def test_what_was_forwarded_is_not_this_machine(header: str, value: str) -> None
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "localhost@evil", "[::1", "10.0.0.1", " "]
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "localhost@evil",
+     "[::1", "10.0.0.1", " "]
 )  # fmt: skip
 def test_a_name_that_leads_here_is_not_this_machine(host: str) -> None:
     """DNS rebinding: a page of the world has its own name resolve to 127.0.0.1."""
@@ -57,7 +58,8 @@ def test_the_token_opens_from_anywhere_also_through_a_proxy() -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    ["", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer é\x00", "Bearer None"],
+    ["", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
+     "Bearer é\x00", "Bearer None"],
 )  # fmt: skip
 @pytest.mark.parametrize("token", [None, "", TOKEN])
 def test_nothing_near_the_token_opens(sent: str, token: str | None) -> None:

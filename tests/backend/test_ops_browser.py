@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +14,12 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import pytest
 
 from backend.ops import OpsPage
+from scripts.stack import binaries
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed (pip install playwright)"
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = binaries.chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)")
 PARTS = ("overview", "queries", "repeats", "slow", "requests", "workers", "pools", "pgbouncer")
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -35,7 +35,8 @@ def rows_of(entries: int, now: float) -> dict[str, Any]:
 
     queries = [
         {
-            "id": f"q{number}", "text": named("SELECT * FROM table_", number), "summary": named("SELECT table_", number),
+            "id": f"q{number}", "text": named("SELECT * FROM table_", number),
+            "summary": named("SELECT table_", number),
             "kind": "SELECT", "site": f"{named('shop/view_', number)}.py:{number} in view", "count": number,
             "seconds": (entries - number) / 10, "mean": 0.01, "slowest": number / 1000, "rows": 1, "errors": 0,
             "requests": 1, "most_per_request": number % 61, "route": named("/route/", number),
@@ -44,9 +45,12 @@ def rows_of(entries: int, now: float) -> dict[str, Any]:
     ]  # fmt: skip
     incidents = [
         {
-            "id": f"i{number}", "route": named("/route/", number), "times": 2, "first": now - 60, "last": now - number,
-            "count": 60, "seconds": 0.03, "total_seconds": (entries - number) / 10, "share": 0.7, "request_id": "x",
-            "lines": [{"site": named("a.py:", number), "text": named("SELECT ", number), "count": 60, "seconds": 0.03}],
+            "id": f"i{number}", "route": named("/route/", number), "times": 2, "first": now - 60,
+            "last": now - number, "count": 60, "seconds": 0.03, "total_seconds": (entries - number) / 10,
+            "share": 0.7, "request_id": "x",
+            "lines": [
+                {"site": named("a.py:", number), "text": named("SELECT ", number), "count": 60, "seconds": 0.1},
+            ],
             "stack": [named("a.py:", number)], "advice": named("do it at once ", number),
             "rewrite": named("fetch_by_ids(conn, 'users', ids)  # ", number),
         }
@@ -86,19 +90,23 @@ def data_of(entries: int) -> dict[str, Any]:
     }
     pool = {
         "worker": "7-a", "pid": 7, "number": 0, "name": "DATABASE_URL", **connections, "longest_lease": 2.5,
-        "timeouts": 1, "wait_time": 3.0, "holders": [holder], "waiters": [{"thread": "t", "seconds": 1.0, "now_at": "b"}],
+        "timeouts": 1, "wait_time": 3.0, "holders": [holder],
+        "waiters": [{"thread": "t", "seconds": 1.0, "now_at": "b"}],
     }  # fmt: skip
     worker = {
-        "worker": "7-a", "pid": 7, "when": now, "started": now - 99, "uptime": 99.0, "requests": 12 * has, "errors": has,
-        "cpu_seconds": time.process_time(), "health": EVIL if has else "ok", "is_stale": False, **gauges, **connections,
+        "worker": "7-a", "pid": 7, "when": now, "started": now - 99, "uptime": 99.0, "requests": 12 * has,
+        "errors": has, "cpu_seconds": time.process_time(), "health": EVIL if has else "ok", "is_stale": False,
+        **gauges, **connections,
     }  # fmt: skip
     series = {name: [has] * 60 for name in ("requests", "errors", "queries", "seconds", "slow", "repeats", "p95")}
     service = {
-        "workers": 1, "requests": 12 * has, "errors": has, "queries": 50 * has, "query_seconds": 1.0, "seconds": 2.0,
+        "workers": 1, "requests": 12 * has, "errors": has, "queries": 50 * has, "query_seconds": 1.0,
+        "seconds": 2.0,
         "p50": 0.01 * has, "p95": 0.04 * has, "cpu_seconds": 1.0, "repeats": 3, "slow": 2, **gauges, **connections,
     }  # fmt: skip
     return {
-        "version": 1, "now": now, "scope": "service" if has else "worker", "note": "" if has else "Only one worker.",
+        "version": 1, "now": now, "scope": "service" if has else "worker",
+        "note": "" if has else "Only one worker.",
         "service": service, "series": {"step": 5, "until": int(now), **series}, "workers": [worker],
         "ended_workers": has, "pools": [pool] * has,
         "pgbouncer": {"pools": [{"database": EVIL, "user": "app", "cl_active": 3}]} if has else None,
@@ -179,8 +187,8 @@ def service() -> Iterator[Service]:
 def open_page(chromium: Any, service: Service) -> Iterator[Callable[..., Any]]:
     """A function that opens the page; whatever the browser has to complain about fails the test.
 
-    An answer with 401 or 503 is noted on the console, and no complaint where a test is about it. A text has no icon,
-    so the browser looks for the site's.
+    An answer with 401 or 503 is noted on the console, and no complaint where a test is about it. A text has no
+    icon, so the browser looks for the site's.
     """
     contexts: list[Any] = []
     complaints: list[str] = []

@@ -89,7 +89,7 @@ def test_however_many_routes_lines_and_loops_there_are_the_tables_stay_small() -
     assert (
         counted.incidents()[0]["lines"][0]["site"] == f"app.py:{3 * MOST_ROUTES - 1} in view"
     )  # the last one first
-    assert counted.counts[4:] == [3 * MOST_ROUTES] * 2
+    assert set(counted.reported.values()) == {3 * MOST_ROUTES}
 
 
 def test_an_incident_seen_again_is_the_same_one() -> None:
@@ -258,7 +258,8 @@ def test_what_ended_long_ago_is_forgotten(publisher: Publisher, another: Callabl
 
 
 @pytest.mark.parametrize("body", [
-    b"", b"{", b"\xff\xff", b"[]", b"null", b"{}", b'{"version": 1}', b"[" * 100_000, b"x" * (MOST_BYTES + 1), b"1" * 6000,
+    b"", b"{", b"\xff\xff", b"[]", b"null", b"{}", b'{"version": 1}', b"[" * 100_000, b"x" * (MOST_BYTES + 1),
+    b"1" * 6000,
 ])  # fmt: skip
 def test_a_file_that_is_no_snapshot_is_passed_over_and_said_once(
     publisher: Publisher, another: Callable[..., Path], body: bytes, caplog: pytest.LogCaptureFixture
