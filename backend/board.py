@@ -29,7 +29,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .summed_log import SummedLog
+
 log = logging.getLogger(__name__)
+_unreadable = SummedLog(log, 600.0)  # it comes back at each scrape
 MAGIC = b"HARDENB1"
 SIZE, LIST_AT, CELLS_AT = 1 << 20, 24, 1 << 19
 MOST_CELLS = (SIZE - CELLS_AT) // 8
@@ -106,7 +109,7 @@ def read(path: Path, schema: bytes) -> list[Series] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError, struct.error) as error:
-        log.warning("cannot read the figures in %s: %s", path, error)
+        _unreadable.warning(f"cannot read the figures in {path}: {error}")
         return []
 
 

@@ -17,10 +17,12 @@ from .pgbouncer_stats import Console
 from .recorder import Recorder
 from .run_folder import open_folder
 from .settings import Settings
+from .summed_log import SummedLog
 from .totals import Totals
 from .worker_figures import WorkerFigures
 
 log = logging.getLogger(__name__)
+_trouble = SummedLog(log, 60.0)
 EVERY = 1.0  # seconds between two looks at the pools
 FOLD_EVERY = 10  # looks between two looks for dead workers
 
@@ -83,7 +85,10 @@ class Metrics:
 
     def read(self) -> Totals:
         """Return the figures of all workers, and this one's as of now."""
-        self.look()
+        try:
+            self.look()
+        except Exception:  # the figures of a second ago are better than none
+            _trouble.warning("looking at the pools for a page of /metrics failed; the log has more")
         return totals.read_all(self.folder, self.recorder.board)
 
     def ended(self, event: RequestEnded) -> None:
@@ -108,7 +113,7 @@ class Metrics:
         self.recorder.add("harden_repeated_query_seconds", labels, event.seconds)
 
     def _run(self, stopped: threading.Event) -> None:
-        pid, number = os.getpid(), 0
+        pid, number, has_failed = os.getpid(), 0, False
         # A thread that gevent made lives on in a forked child; the child has another one.
         while not stopped.is_set() and pid == os.getpid():
             try:
@@ -119,8 +124,9 @@ class Metrics:
                 self._look()
                 self.recorder.admit()
             except Exception:
-                if number < FOLD_EVERY:
+                if number % 600 == 0 or not has_failed:
                     log.exception("looking at the pools for /metrics failed; it is tried again")
+                has_failed = True
             number += 1
             stopped.wait(EVERY)
 

@@ -21,8 +21,9 @@ from . import board
 from .board import Series
 from .metric_names import BY_NAME, OTHER, SCHEMA, Metric
 from .run_folder import RunFolder, WorkerFile
+from .summed_log import SummedLog
 
-log = logging.getLogger(__name__)
+_trouble = SummedLog(logging.getLogger(__name__), 600.0)  # it comes back at each scrape
 KIND, PAST, LOCK = "metrics", "past", "past.lock"
 ENDS, MARK = "harden_worker_ends", "harden_worker_leaving"  # the mark is 1 on the board of who leaves in peace
 HOW = ("exit", "killed")
@@ -100,7 +101,7 @@ def fold(folder: RunFolder) -> None:
             if is_mine:
                 _fold(folder, path)
     except OSError as error:  # full, or read-only by now: their boards stay, and are read one by one
-        log.warning("cannot add up the figures of workers that ended: %s", error)
+        _trouble.warning(f"cannot add up the figures of workers that ended: {error}")
 
 
 def _fold(folder: RunFolder, path: Path) -> None:
@@ -152,7 +153,7 @@ def _past(folder: RunFolder) -> _Past:
     except FileNotFoundError:
         return empty
     except (ValueError, TypeError, KeyError) as error:
-        log.warning("cannot read the figures of workers that ended, in %s: %s", folder.path / PAST, error)
+        _trouble.warning(f"cannot read the figures of workers that ended, in {folder.path / PAST}: {error}")
         return empty
 
 
@@ -160,7 +161,7 @@ def _readable_past(folder: RunFolder) -> _Past:
     try:
         return _past(folder)
     except OSError as error:
-        log.warning("cannot read the figures of workers that ended: %s", error)
+        _trouble.warning(f"cannot read the figures of workers that ended: {error}")
         return _Past(frozenset(), ())
 
 

@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 
 from backend import board
 from backend.board import CELLS_AT, LIST_AT, MOST_CELLS, SIZE, WASTE, Board, Series
+from backend.summed_log import SummedLog
 from tests.support.children import FORKS
 
 SCHEMA = b"schema-1"
+
+
+@pytest.fixture(autouse=True)
+def _logged_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "_unreadable", SummedLog(board.log))
 
 
 @pytest.fixture

@@ -212,6 +212,13 @@ def test_a_look_that_fails_is_said_and_the_next_one_comes(
     assert "looking at the pools for /metrics failed" in caplog.text
 
 
+def test_a_page_comes_also_when_a_pool_cannot_be_looked_at(begin: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting = begin()
+    emit(ENDED)
+    monkeypatch.setattr(counting._figures, "look", lambda: 1 / 0)
+    assert value(counting, "harden_request_duration_seconds", "/", "GET", "2xx") == 1.01
+
+
 def test_a_folder_that_vanishes_leaves_each_worker_its_own_figures(begin: Make, tmp_path: Path) -> None:
     counting = begin()
     emit(ENDED)

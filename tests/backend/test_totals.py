@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from backend import run_folder, totals
 from backend.board import Board
 from backend.metric_names import BY_NAME, OTHER, SCHEMA
 from backend.run_folder import RunFolder, open_folder
+from backend.summed_log import SummedLog
 from backend.totals import MARK, PAST, fold, read_all
 
 ERRORS, WORKERS, WORST = "harden_query_errors", "harden_workers", "harden_most_threads"
@@ -22,6 +24,7 @@ Dead = Callable[..., str]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunFolder]:
     monkeypatch.setattr(run_folder, "_folders", {})
+    monkeypatch.setattr(totals, "_trouble", SummedLog(logging.getLogger("backend.totals")))
     opened = open_folder(str(tmp_path / "run"))
     yield opened
     run_folder._forget_parent(opened)
