@@ -57,7 +57,7 @@ _ROWS = re.compile(r"(?<=[ (])\(\.\.\.\)(?:, \(\.\.\.\))+")
 _SAME_ROWS = re.compile(r"(?<= )(\([^()]*(?:\([^()]*\)[^()]*)*\))(?:, \1)+")
 _SPACED = (
     " in(", " values(", " and(", " or(", " as(", " from(", " where(", " not(", " on(", " exists(", " union(",
-    " all(",
+    " all(", "(values(",
 )  # fmt: skip
 _PASSING = re.compile(
     r"((?:savepoint|release(?: savepoint)?|rollback(?: work| transaction)? to(?: savepoint)?|declare|close"
@@ -187,6 +187,8 @@ def _evenly(text: str) -> str:
         for word in _SPACED:
             if word in text:
                 text = text.replace(word, f"{word[:-1]} (")
+        if text.startswith("values("):
+            text = f"values ({text[7:]}"
     if "::" in text:
         text = text.replace(" ::", "::").replace(":: ", "::")
     if ";" in text:

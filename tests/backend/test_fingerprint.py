@@ -87,6 +87,8 @@ SAME = {
         "INSERT INTO t (a, b) VALUES %s",
         "insert into t (a, b) values (default, ARRAY[1,2]), (DATE '2027-01-01', 2)",
     ],
+    "rows alone": ["values (1, 2)", "VALUES(1,2),(3,4)"],
+    "rows in FROM": ["select * from (values (1, 2)) v", "select * from(values(1,2), (3,4)) v"],
     "rows with calls": ["insert into t values (1, now())", "insert into t values (1, now()), (2, now())"],
     "arrays": ["select array[1]", "select ARRAY[1, 2, 3]", "select array[[1,2],[3,4]]", "select array [ 1 ]"],
     "json": ["select d->>'a' from t", "select d ->> 'b' from t"],
