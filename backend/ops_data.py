@@ -64,7 +64,8 @@ def encoded(data: Row) -> bytes:
 
 def _counts(system: Row) -> Row:
     routes = seen.routes()
-    sums = {name: sum(route[name] for route in routes) for name in ("errors", "queries", "seconds", "query_seconds")}
+    added = ("errors", "queries", "seconds", "query_seconds")
+    sums = {name: sum(route[name] for route in routes) for name in added}
     requests = sum(route["count"] for route in routes)
     return {"requests": requests, **sums, **seen.reported, "cpu_seconds": system["cpu_seconds"]}
 
