@@ -14,6 +14,7 @@ from .views import VIEWS
 
 KEYS = "q quit   1-5 views   left/right next view   up/down PgUp/PgDn Home/End scroll   p pause"
 WIDE_BAR = 20
+LOW = 16  # lines of a screen on which those of the head are cut rather than wrapped
 
 
 def head(data: dict[str, Any], url: str, *, is_unicode: bool, note: str = "") -> list[Text]:
@@ -109,7 +110,8 @@ class Screen:
         """Return what fills the console as it is now."""
         options: ConsoleOptions = console.options.update(height=None)
         top = Group(*head(data, self._url, is_unicode=console.encoding.startswith("utf"), note=note), self._tabs())
-        above = console.render_lines(top, options.update(no_wrap=True, overflow="ellipsis"))
+        is_low = console.size.height < LOW
+        above = console.render_lines(top, options.update(no_wrap=is_low, overflow="ellipsis"))
         lines = self._body(console, options, data)
         height = max(2, console.size.height)
         above = above[: height - 1]
@@ -138,7 +140,7 @@ class Screen:
 
     def _footer(self) -> str:
         below = self._length - self.offset - self._room
-        return f"{KEYS}   {below} lines below" if below > 0 else KEYS
+        return f"{below} lines below   {KEYS}" if below > 0 else KEYS
 
 
 def _joined(lines: list[list[Segment]]) -> Segments:

@@ -17,12 +17,16 @@ Show = Callable[[Any], str]
 
 
 class Column(NamedTuple):
-    """One column: its heading, the field of a row that it shows, and how; a wide one takes what room is left."""
+    """One column: its heading, the field of a row that it shows, and how; a wide one takes what room is left.
+
+    `wraps` lets a cell be several lines instead of one that is cut.
+    """
 
     heading: str
     field: str
     show: Show = text
     is_wide: bool = False
+    wraps: bool = False
 
     def cells(self, shown: list[Row]) -> list[str]:
         """Return all that stands in it, its heading first."""
@@ -55,7 +59,7 @@ class Block(NamedTuple):
             return table
         columns = self._fitting(width, self.rows[:most])
         for column in columns:
-            table.add_column(column.heading, justify=column.justify, no_wrap=True, overflow="ellipsis",
+            table.add_column(column.heading, justify=column.justify, no_wrap=not column.wraps, overflow="ellipsis",
                              ratio=1 if column.is_wide else None)  # fmt: skip
         for row in self.rows[:most]:
             table.add_row(*(Text(column.show(row.get(column.field))) for column in columns))
@@ -173,7 +177,7 @@ def incidents(data: Row) -> list[Block]:
     ]
     blocks = [Block("Loops of queries (N+1), the most time first", LOOPS, found, "none")]
     advised = [row for row in found if row.get("advice")]
-    columns = WHERE, Column("advice", "advice", is_wide=True)
+    columns = WHERE, Column("advice", "advice", is_wide=True, wraps=True)
     return [*blocks, Block("What to do", columns, advised)] if advised else blocks
 
 

@@ -91,6 +91,16 @@ def test_every_view_fills_the_screen_at_any_size(sample: dict[str, Any], width: 
         assert all(len(line) <= width for line in lines)
 
 
+def test_a_narrow_screen_keeps_the_first_columns_and_wraps_the_head(sample: dict[str, Any]) -> None:
+    sample["incidents"][0]["advice"] = "word " * 40
+    screen = Screen("http://shop")
+    shown = " ".join(" ".join(drawn(screen, console(60, 40), sample)).split())
+    assert "0 waiting" in shown and "threads 44" in shown
+    assert "requests" in shown and "queries each" not in shown
+    screen.show(3)
+    assert "\n".join(drawn(screen, console(60, 40), sample)).count("word") == 40
+
+
 def test_scrolling_stops_at_both_ends_and_says_what_is_below(sample: dict[str, Any]) -> None:
     sample["queries"] = [{**sample["queries"][0], "seconds": 1000 - number} for number in range(10_000)]
     screen, on = Screen("x"), console(140, 24)
