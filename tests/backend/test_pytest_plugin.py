@@ -162,15 +162,20 @@ def test_excused(client):
 def test_without_a_reason(client):
     client.get("/rows")
 
+@pytest.mark.max_queries("4")
+def test_wrong_marker():
+    pass
+
 def test_nothing_asked():
     pass
 """
     done = run(tests, "--fail-on-repeats")
     assert set(re.findall(r"^FAILED test_shop.py::(\w+)", done.stdout, re.MULTILINE)) == {
-        "test_loop", "test_without_a_reason"
+        "test_loop", "test_without_a_reason", "test_wrong_marker"
     }, done.stdout  # fmt: skip
     assert "allow_repeats needs a reason" in done.stdout
-    assert _outcome(run(tests)) == {"passed": 3, "failed": 1}
+    assert "takes one number: @pytest.mark.max_queries(4)" in done.stdout
+    assert _outcome(run(tests)) == {"passed": 3, "failed": 2}
 
 
 def test_the_report_names_the_tests_with_most_queries_and_what_repeats(run: Run) -> None:
@@ -181,11 +186,13 @@ def test_the_report_names_the_tests_with_most_queries_and_what_repeats(run: Run)
     assert "Repeats:\n  GET /rows: shop.py:13 in query, called from shop.py:33 in rows: select n from" in section
 
 
-def test_with_xdist_the_report_has_the_tests_of_all_workers(run: Run) -> None:
+def test_with_xdist_the_report_has_the_tests_of_all_workers_and_the_limit_counts_in_each(run: Run) -> None:
     pytest.importorskip("xdist", reason="pytest-xdist is not installed")
-    done = run(FIXTURES, "--query-report", "--fail-on-repeats", "-p", "xdist", "-n2")
+    done = run(
+        FIXTURES, "--query-report", "--fail-on-repeats", "-p", "xdist", "-n2", ini="watch\nharden_repeat_limit = 3"
+    )
     assert "queries in 9 tests" in done.stdout, done.stdout + done.stderr
-    assert _outcome(done) == {"failed": 5, "passed": 4}, done.stdout
+    assert _outcome(done) == {"failed": 3, "passed": 6}, done.stdout
 
 
 def test_checks_that_see_nothing_do_not_pass(run: Run) -> None:
@@ -202,8 +209,7 @@ def test_a_strict_run_that_sees_nothing_does_not_pass(run: Run) -> None:
     assert run(tests, "--fail-on-repeats", "--co", ini="false").returncode == 0
 
 
-@pytest.mark.parametrize("ini", ["watch", "true"])
-def test_a_database_of_the_test_can_be_dropped_after_it(run: Run, ini: str, cluster: Cluster) -> None:
+def test_a_database_of_the_test_can_be_dropped_after_it(run: Run, cluster: Cluster) -> None:
     """An idle pooled connection would keep it."""
     admin = cluster.url("postgres", cluster.user)
     tests = f"""
@@ -226,7 +232,7 @@ def own_database(monkeypatch):
 def test_one(own_database, client, turn):
     assert client.get("/one").json == [[1]]
 """
-    done = run(tests, ini=ini)
+    done = run(tests, ini="true")
     assert _outcome(done) == {"passed": 2}, done.stdout
 
 
@@ -239,17 +245,6 @@ def test_a_wrong_setting_stops_the_run_with_one_line(run: Run, ini: str, said: s
     assert done.returncode == 4
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_wrong_marker_says_how_it_is_written(run: Run) -> None:
-    done = run("import pytest\n@pytest.mark.max_queries('4')\ndef test_x(): pass\n")
-    assert _outcome(done) == {"failed": 1}
-    assert "@pytest.mark.max_queries(4)" in done.stdout
-
-
-def test_the_limit_of_the_ini_file_counts(run: Run) -> None:
-    done = run(FIXTURES, "--fail-on-repeats", "-k", "test_counter", ini="watch\nharden_repeat_limit = 3")
-    assert _outcome(done) == {"passed": 1}, done.stdout
 
 
 def test_failing_and_skipped_tests_stay_what_they_are(run: Run) -> None:
@@ -275,3 +270,73 @@ def test_expected(client):
     assert _outcome(done) == {"skipped": 1, "failed": 1}, done.stdout
     assert "1 xfailed" in done.stdout
     assert "its own failure" in done.stdout
+
+
+HARDENED = """
+import pytest
+from flask import Flask, Response
+from their_kit import Hardening, get_db_connection
+
+@pytest.fixture(scope="session")
+def app():
+    made = Flask("hardened")
+    Hardening(made)
+
+    @made.before_request
+    def who():
+        with get_db_connection() as conn:
+            conn.cursor().execute("SELECT current_user")
+
+    @made.get("/rows")
+    def rows():
+        with get_db_connection() as conn:
+            for n in range(3):
+                conn.cursor().execute("SELECT %s", (n,))
+        return "rows"
+
+    @made.get("/stream")
+    def stream():
+        cursor = get_db_connection().cursor()
+        def parts():
+            for n in range(3):
+                cursor.execute("SELECT %s", (n,))
+                yield "part"
+        return Response(parts())
+
+    return made
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+@pytest.mark.max_queries(4)
+@pytest.mark.no_repeats(limit=3)
+def test_each_request_by_itself(client):
+    client.get("/rows")
+
+@pytest.mark.max_queries(8)
+def test_a_stream_and_more(client, query_counter, assert_queries):
+    with assert_queries(exactly=4):
+        with client.get("/stream") as response:
+            assert response.text == "partpartpart"
+    with assert_queries(exactly=4):
+        client.get("/rows")
+    assert query_counter.count == 8
+
+@pytest.mark.no_repeats(limit=2)
+def test_loop(client):
+    client.get("/rows")
+
+@pytest.mark.no_repeats(limit=2)
+def test_loop_of_a_stream_that_nobody_reads_to_its_end(client):
+    response = client.get("/stream")
+    next(response.iter_encoded())
+    client.get("/rows")
+"""
+
+
+def test_an_app_that_has_adopted_the_kit_needs_no_setting(run: Run) -> None:
+    done = run(HARDENED, "-W", "ignore::ResourceWarning", ini="false")
+    failed = set(re.findall(r"^FAILED test_shop.py::(\w+)", done.stdout, re.MULTILINE))
+    assert failed == {"test_loop", "test_loop_of_a_stream_that_nobody_reads_to_its_end"}, done.stdout
+    assert "3 repeated queries in /rows" in done.stdout
