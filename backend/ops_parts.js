@@ -301,17 +301,29 @@ function workers() {
   };
 }
 
+// A stack as its innermost frame, with the others when it is opened.
+function place(label, stack) {
+  return {
+    label,
+    make: () => el("details", {}, el("summary", { class: "mono" }), el("pre")),
+    update: (cell, row) => {
+      const frames = String(stack(row) || "–").split(" < ");
+      setText(cell.firstChild.firstChild, frames[0]);
+      setText(cell.firstChild.lastChild, frames.slice(1).join("\n") || "No frames around it.");
+    },
+  };
+}
+
 function makePool() {
   const item = el("li", { class: "card item" }, el("h3"), makeBar(),
     el("p", { class: "facts" }, fact("in use"), fact("idle"), fact("at most"), fact("waiting"), fact("longest lease"), fact("timeouts"), fact("waited in all")),
     el("div"), el("div"));
-  item.lists = [["Who holds", "taken_at"], ["Who waits", "site"]].map(([caption, where]) => new Table(caption, [
+  item.lists = [["Who holds", true], ["Who waits", false]].map(([caption, taken]) => new Table(caption, [
     { label: "Thread", short: true, text: (row) => String(row.thread ?? "") },
     { label: "For", number: true, text: (row) => duration(row.seconds) },
-    { label: "State", text: (row) => String(row.state ?? "") },
-    { label: "Taken at", text: (row) => String(row[where] || row.taken_at || "–") },
-    { label: "Now at", text: (row) => String(row.now_at || "–") },
-  ], (row) => JSON.stringify([row.thread, row.taken_at, row.state, row.now_at])));
+    ...(taken ? [{ label: "State", text: (row) => String(row.state ?? "") }] : []),
+    ...(taken ? [place("Taken at", (row) => row.taken_at)] : []), place("Now at", (row) => row.now_at),
+  ], (row) => row.key));
   item.lists.forEach((table, at) => item.children[3 + at].append(table.element));
   return item;
 }
@@ -323,7 +335,11 @@ function setPool(item, row) {
   setFacts(facts, [count(row.used), count(row.idle), count(row.maxconn), count(row.waiting), duration(row.longest_lease), count(row.timeouts), duration(row.wait_time)]);
   [row.holders, row.waiters].forEach((rows, at) => {
     item.children[3 + at].hidden = !rows.length;
-    item.lists[at].show(rows);
+    const seen = new Map(); // a thread may hold several
+    item.lists[at].show(rows.map((row) => {
+      seen.set(row.thread, (seen.get(row.thread) || 0) + 1);
+      return { ...row, key: `${row.thread} ${seen.get(row.thread)}` };
+    }));
   });
 }
 
