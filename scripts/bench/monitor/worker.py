@@ -28,6 +28,7 @@ from .ways import BY_KEY, Logging, Switch, Way
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 IDLE_CALLS = 2000
+WARM = 5  # requests
 
 
 class Idle(psycopg2.extensions.cursor):
@@ -64,7 +65,7 @@ class Bench:
             for key in drawn(list(keys), number):
                 way = BY_KEY[key]
                 self._switch.turn(way.switch)
-                self._sample(way, sql, batch, 1)  # what changed with the switch is warm again
+                self._sample(way, sql, batch, WARM)  # what changed with the switch is warm again
                 found[key].append(self._sample(way, sql, batch, times) / (times * batch))
         self._switch.turn("off")
         return {"ns": found}
