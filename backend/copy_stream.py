@@ -12,8 +12,10 @@ user of the connection.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -52,7 +54,9 @@ class CopySource:
         # that is late would hit the connection's next user.
         self._cancelling = threading.RLock()
         self._running: Any = None
-        self._thread = threading.Thread(target=self._run, name="stream-copy", daemon=True)
+        # In the context of the request, so that its COPY is noted as the request's.
+        work = partial(contextvars.copy_context().run, self._run)
+        self._thread = threading.Thread(target=work, name="stream-copy", daemon=True)
         self._thread.start()
 
     def __next__(self) -> bytes:

@@ -99,4 +99,9 @@ def can_read(conn: Any) -> bool:
 def pool_of(conn: Any) -> Any:
     """Return the pool that a connection is leased from; None when it is none of the kit's."""
     record = getattr(conn, "_record", None)
-    return next((pool for pool in fork.protected() if record in pool._slots.records), None)
+    return next((pool for pool in _pools() if record in pool._slots.records), None)
+
+
+def _pools() -> list[Any]:
+    """Return the pools of this process; caches and tables are protected over a fork as well."""
+    return [each for each in fork.protected() if hasattr(each, "_slots")]

@@ -78,9 +78,8 @@ def harden_app(app: Flask, settings: Settings) -> None:
     add_app_folder(app.root_path)
     app.before_request_funcs.setdefault(None, []).insert(0, _note_route)
     scopes = RequestScopes(app.wsgi_app)
-    is_told = settings.environment in ("development", "test")
-    counted = partial(with_counts, settings["DB_REPEAT_LIMIT"]) if is_told else None
-    app.wsgi_app = RequestWatch(scopes, STREAMED, counted, watch.raise_repeats)  # type: ignore[method-assign]
+    watched = RequestWatch(scopes, STREAMED, counting(settings), watch.raise_repeats)
+    app.wsgi_app = watched  # type: ignore[method-assign]
     for error in (PoolTimeout, PoolTooBusy):
         app.register_error_handler(error, _say_unavailable)
     app.register_error_handler(PageError, refuse_page)
@@ -97,6 +96,12 @@ def harden_app(app: Flask, settings: Settings) -> None:
 
 def _has_route(app: Flask, path: str) -> bool:
     return any(rule.rule == path for rule in app.url_map.iter_rules())
+
+
+def counting(settings: Settings) -> Any:
+    """Return what tells developers of a request's queries in its headers; None in production."""
+    is_told = settings.environment in ("development", "test")
+    return partial(with_counts, settings["DB_REPEAT_LIMIT"]) if is_told else None
 
 
 def _refuse_twice(app: Flask) -> None:

@@ -28,6 +28,7 @@ from .rows import made_as
 
 log = logging.getLogger(__name__)
 plain: type[Any] = psycopg2.extensions.cursor
+ENDED = frozenset({"57014", "40P01"})  # by the server: a timeout or cancel, a deadlock. NOWAIT is asked for
 at_work: ContextVar[QueryLog | None] = ContextVar("harden_query_log", default=None)
 current = at_work.get  # the log of this request or block
 _clock = time.perf_counter
@@ -40,7 +41,7 @@ slow: Callable[[Any, Any, Any, float, Any, QueryLog | None, BaseException | None
 
 
 def report_slow(after: float, tell: Callable[..., None] | None) -> None:
-    """Have queries that take longer reported.
+    """Have queries that take longer reported, and those that the server ended for a timeout or a deadlock.
 
     Args:
         after: seconds.
@@ -63,16 +64,12 @@ def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseExcepti
         frame, instruction = outward(_frame(2))
         if watched is not None:
             watched.note(query, taken, cursor.rowcount, frame, instruction, values, error is not None)
-        if slow is not None and (taken > slow_after or _is_cancelled(error)):
+        if slow is not None and (taken > slow_after or getattr(error, "pgcode", None) in ENDED):
             slow(cursor, query, values, taken, frame, watched, error)
     except Exception as failure:  # whatever goes wrong here must not fail the app's query
         if (name := type(failure).__name__) not in _failed:
             _failed.add(name)
             log.exception("the monitor failed; this is logged once")
-
-
-def _is_cancelled(error: BaseException | None) -> bool:
-    return getattr(error, "pgcode", None) == "57014"
 
 
 def _execute(base: Any) -> Any:
@@ -257,17 +254,15 @@ def watching(name: str = "", kind: str = "block") -> Iterator[QueryLog]:
 
 def begin(watched: QueryLog) -> QueryLog:
     """Have the queries of this thread noted in a log from now on."""
-    outer = current()
-    if watched.kind != "request" or (outer is not None and outer.kind != "request"):
-        watched.outer = outer
-    # else a request whose server never closed its body is at work still; it is over
+    watched.outer = current()
     at_work.set(watched)
     return watched
 
 
 def end(watched: QueryLog, status: int = 0) -> RequestEnded | None:
     """End a log, and tell who listens; the one around it is at work again."""
-    at_work.set(watched.outer)
+    if current() is watched:  # a streamed request's log is at work only while a part of its body is made
+        at_work.set(watched.outer)
     try:
         groups = watched.end()
         if not has_listener(RequestEnded):

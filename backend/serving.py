@@ -23,7 +23,7 @@ from .database_helper import install, options_from
 from .dropin import installed
 from .endpoints import HealthEndpoints
 from .errors import AppLoadError, HardenError
-from .extension import KEY, STREAMED, harden_app
+from .extension import KEY, STREAMED, counting, harden_app
 from .ops import with_ops
 from .pool_options import PoolOptions
 from .record import Record
@@ -72,7 +72,7 @@ def harden(target: str, settings: Settings) -> Any:
         )  # fmt: skip
     if not isinstance(app, Flask):
         watch.start(settings)
-        watched = RequestWatch(OneAtATime(app) if held else app, STREAMED)
+        watched = RequestWatch(OneAtATime(app) if held else app, STREAMED, counting(settings), watch.raise_repeats)
         page = with_ops(watched, settings, STREAMED)
         return HealthEndpoints(page, settings["HARDEN_OPS_TOKEN"])
     if held:  # before the health endpoints are put around it: they must not wait for a turn

@@ -86,6 +86,7 @@ class PgBouncer:
         max_client_conn: clients at a time.
         query_wait_timeout: longest wait of a client for a server connection.
         idle_transaction_timeout: longest idle time inside a transaction.
+        stats_users: users that may look at the console's SHOW commands, and do nothing there.
     """
 
     databases: tuple[Database, ...]
@@ -104,6 +105,7 @@ class PgBouncer:
     max_client_conn: int = 400
     query_wait_timeout: int = 8
     idle_transaction_timeout: int = 60
+    stats_users: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _match("listen_addr", self.listen_addr, ADDRESS)
@@ -122,6 +124,10 @@ class PgBouncer:
             raise InputError("PgBouncer needs at least one database and one user")
         _distinct("database alias", [database.alias for database in self.databases])
         _distinct("user", [user.name for user in self.users])
+        for name in self.stats_users:
+            _text("stats user", name, 63)
+            _match("stats user", name, ALIAS)
+        _distinct("stats user", list(self.stats_users))
         wanted = self.default_pool_size + self.reserve_pool_size
         if wanted > self.max_db_connections:
             raise InputError(

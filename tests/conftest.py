@@ -18,7 +18,7 @@ from pytest_postgresql import factories
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from backend import dropin, scope  # noqa: E402
+from backend import dropin, scope, watch  # noqa: E402
 from backend.database_helper import close_pool  # noqa: E402
 from scripts.demo.seed import create_schema, seed  # noqa: E402
 from scripts.stack import Stack  # noqa: E402
@@ -124,6 +124,7 @@ def bouncer(stack: Stack, cluster: Cluster, database: str) -> Bouncer:
 @pytest.fixture(autouse=True)
 def _nothing_stays_installed() -> Iterator[None]:
     yield
+    watch.stop()
     dropin.uninstall()
     close_pool()
     scope.set_provider(None)

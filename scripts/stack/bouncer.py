@@ -37,6 +37,7 @@ class Bouncer:
         pool_mode: str = "transaction",
         pool_size: int = 20,
         name: str = "pgbouncer",
+        stats_users: Sequence[str] = (),
     ) -> None:
         self._run = run
         self._program = program
@@ -45,6 +46,7 @@ class Bouncer:
         self._users = tuple(User(name, cluster.verifier(name)) for name in users)
         self._pool_mode = pool_mode
         self._pool_size = pool_size
+        self._stats_users = tuple(stats_users)
         self._os_user = unprivileged_user()
         self._name = name
         self._folder = run.path / name
@@ -80,6 +82,7 @@ class Bouncer:
             reserve_pool_size=0,
             max_db_connections=self._pool_size,
             max_client_conn=1000,
+            stats_users=self._stats_users,
         )
         owner = user_ids(self._os_user)
         os.chown(self._folder, *owner)

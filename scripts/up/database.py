@@ -109,7 +109,8 @@ def _embedded(
         return environ, line
     role = "app_pooled"
     cluster.create_role(role, superuser=True)  # the schema's objects belong to whoever the files say
-    bouncer = stack.pgbouncer(cluster, [DATABASE], [role], pool_mode=options.pgbouncer)
+    bouncer = stack.pgbouncer(cluster, [DATABASE], [role], pool_mode=options.pgbouncer, stats_users=[role])
     assert bouncer is not None  # looked for above
     environ = _redirected(bouncer.url(DATABASE, role))
-    return {**environ, "DB_PGBOUNCER": options.pgbouncer}, f"{line}, behind PgBouncer ({options.pgbouncer} mode)"
+    environ |= {"DB_PGBOUNCER": options.pgbouncer, "HARDEN_PGBOUNCER_DSN": bouncer.url("pgbouncer", role)}
+    return environ, f"{line}, behind PgBouncer ({options.pgbouncer} mode)"

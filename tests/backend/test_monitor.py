@@ -330,11 +330,21 @@ class TestLogs:
         assert len(ended) == 1
         assert monitor.current() is None
 
-    def test_a_request_whose_body_was_never_closed_does_not_hold_the_next_one(self) -> None:
-        monitor.begin(QueryLog())
+    def test_a_request_inside_another_one_gives_back_its_place(self) -> None:
+        first = monitor.begin(QueryLog())
         second = monitor.begin(QueryLog())
-        assert second.outer is None
+        assert second.outer is first
         monitor.end(second)
+        assert monitor.current() is first
+        monitor.end(first)
+        assert monitor.current() is None
+
+    def test_a_log_that_is_not_at_work_ends_without_taking_anybody_s_place(self) -> None:
+        streamed = monitor.begin(QueryLog())
+        monitor.at_work.set(None)
+        with watching() as log:
+            monitor.end(streamed)
+            assert monitor.current() is log
         assert monitor.current() is None
 
     def test_each_thread_has_a_log_of_its_own(self, make_pool: MakePool) -> None:

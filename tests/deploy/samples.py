@@ -49,4 +49,5 @@ def many() -> PgBouncer:
         max_client_conn=212,
         query_wait_timeout=5,
         idle_transaction_timeout=15,
+        stats_users=("app", "stats.2"),
     )
