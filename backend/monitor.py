@@ -31,6 +31,7 @@ plain: type[Any] = psycopg2.extensions.cursor
 ENDED = frozenset({"57014", "40P01"})  # by the server: a timeout or cancel, a deadlock. NOWAIT is asked for
 at_work: ContextVar[QueryLog | None] = ContextVar("harden_query_log", default=None)
 current = at_work.get  # the log of this request or block
+MOST_CLASSES = 256
 _clock = time.perf_counter
 _frame = sys._getframe
 _failed: set[str] = set()
@@ -180,6 +181,8 @@ def monitored(factory: Any = plain, is_named: bool = False) -> Any:
     """
     made = _classes.get((factory, is_named))
     if made is None:
+        if len(_classes) >= MOST_CLASSES:  # somebody makes a class per connection
+            _classes.clear()
         made = _classes[factory, is_named] = _made(factory, is_named)
     return made
 

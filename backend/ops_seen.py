@@ -102,7 +102,7 @@ class Seen:
     def add_repeats(self, found: Repeats) -> None:
         """Count an N+1 with the others of its route and lines; the last one is the one that is shown."""
         now = time.time()
-        identity = _identity(found.route, *(line.site for line in found.lines))
+        identity = _identity(found.route, *sorted(line.site for line in found.lines))
         with self._lock:
             self.reported["repeats"] += 1
             self._point()[5] += 1

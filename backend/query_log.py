@@ -98,12 +98,14 @@ class Group:
     def event(self, statement: Statement | None = None) -> QueryGroup:
         """Return what the listeners are told."""
         durations = self.durations
+        count, seconds, slowest = len(durations), sum(durations), max(durations) if durations else 0.0
+        if self._past_count:
+            count, seconds = count + self._past_count, seconds + self._past_seconds
+            slowest = max(slowest, self._past_slowest)
         return QueryGroup(
-            statement or statement_of(self.text), site_of_code(self.code, self.instruction), self.count,
-            self.seconds,
-            max(durations, default=0.0) if not self._past_count else max(self._past_slowest, *durations, 0.0),
-            tuple(durations), self.rows if self.rows > 0 else 0, self.errors, self.instruction < 0, self.stack,
-            self.is_same, self.method,
+            statement or statement_of(self.text), site_of_code(self.code, self.instruction), count, seconds,
+            slowest, tuple(durations), self.rows if self.rows > 0 else 0, self.errors, self.instruction < 0,
+            self.stack, self.is_same, self.method,
         )  # fmt: skip
 
 
@@ -209,6 +211,8 @@ class QueryLog:
 
 def _events(groups: list[Group]) -> list[QueryGroup]:
     """Return what listeners are told: statements that differ in their values alone are one."""
+    if len(groups) == 1:
+        return [groups[0].event()]
     found: dict[tuple[str, int, int], tuple[Statement, list[Group]]] = {}
     for group in groups:
         statement = statement_of(group.text)

@@ -57,6 +57,7 @@ def harden(target: str, settings: Settings) -> Any:
     options = options_from(settings, reset="reset", session_state="report")
     overflow = PoolOptions(**{**vars(options), "nested_overflow": settings.pool_max})
     install(settings["DB_POOL_MIN"], settings.pool_max, overflow, settings["HARDEN_REDIRECT_DSN"])
+    watch.watch_cursors()  # also those that the app makes while it is imported, and keeps
     app = load_app(target)
     held = held_since_import()
     if held and settings["HARDEN_PRELOAD"]:

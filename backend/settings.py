@@ -183,7 +183,8 @@ TABLE: tuple[Setting, ...] = (
     S("HARDEN_PROXIES", _integer, 0, 0, 10, "count", "frequent",
       "Trusted reverse proxies in front; that many X-Forwarded-For, -Proto and -Host entries are believed."),
     S("HARDEN_OPS_TOKEN", _text, None, None, None, "", "frequent",
-      "Opens /health/database/pool to callers that send `Authorization: Bearer TOKEN`; else loopback only."),
+      "Opens /ops/, /metrics and /health/database/pool to callers that send `Authorization: Bearer TOKEN`; else "
+      "they answer this machine alone."),
     S("HARDEN_PGBOUNCER_DSN", _dsn, None, None, None, "", "rare",
       "PgBouncer's console (dbname=pgbouncer, a user of stats_users), for its SHOW POOLS and SHOW STATS."),
     S("HARDEN_METRICS", _flag, True, None, None, "", "frequent",
