@@ -27,6 +27,7 @@ _OUR_BATCHES = frozenset({"batch.py", "batch_write.py", "lookup.py"})
 # Code of its own up to Python 3.11, which nobody knows by that name.
 _COMPREHENSION = re.compile(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr)>")
 _files: dict[str, bool] = {}
+known = _files.get  # whether a file is the app's; None when nobody has asked yet
 _app_folders: tuple[str, ...] = ()
 _texts: dict[tuple[int, int], tuple[CodeType, str]] = {}
 

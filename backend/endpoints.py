@@ -54,7 +54,7 @@ class HealthEndpoints:
         return _answer(environ, start_response, "200 OK", health.pool_figures())
 
     def _shows_metrics(self, path: str) -> bool:
-        """Tell whether it is ours to answer: with metrics off, or a `/metrics` of the app's own, it is the app's."""
+        """Tell whether it is ours to answer: not with metrics off, or with a `/metrics` of the app's own."""
         is_free = path != "/metrics" or self._has_route is None or not self._has_route(path)
         return is_free and metrics_page.is_on()
 

@@ -21,9 +21,10 @@ from typing import Any
 
 import psycopg2.extensions
 
-from .callsite import outward
+from .callsite import known, outward
 from .events import RequestEnded, emit, has_listener
-from .query_log import Call, QueryLog
+from .lines import Call
+from .query_log import QueryLog
 from .rows import made_as
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,10 @@ def report_slow(after: float, tell: Callable[..., None] | None) -> None:
 
 def tag_statements(tag: Callable[[Any, Any, QueryLog | None], Any] | None) -> None:
     """Have each statement of `execute` and `executemany` go through a function first; None for none."""
-    global tagged
+    global tagged, _monitored_plain
     tagged = tag
+    _classes.clear()  # cursors made from now on are of new classes
+    _monitored_plain = monitored()
 
 
 def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseException | None) -> None:
@@ -68,9 +71,25 @@ def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseExcepti
         if slow is not None and (taken > slow_after or getattr(error, "pgcode", None) in ENDED):
             slow(cursor, query, values, taken, frame, watched, error)
     except Exception as failure:  # whatever goes wrong here must not fail the app's query
-        if (name := type(failure).__name__) not in _failed:
-            _failed.add(name)
-            log.exception("the monitor failed; this is logged once")
+        _say(failure)
+
+
+def _look(cursor: Any, query: Any, values: Any, taken: float, watched: QueryLog) -> None:
+    """Look at a query that was noted already: the log is full, or it was slow. Two frames above is who asked."""
+    try:
+        frame = _frame(2)
+        if len(watched.entries) >= watched.next_look:
+            watched.look(values, frame)
+        if slow is not None and taken > slow_after:
+            slow(cursor, query, values, taken, frame, watched, None)
+    except Exception as failure:
+        _say(failure)
+
+
+def _say(failure: Exception) -> None:
+    if (name := type(failure).__name__) not in _failed:
+        _failed.add(name)
+        log.exception("the monitor failed; this is logged once")
 
 
 def _execute(base: Any) -> Any:
@@ -78,10 +97,9 @@ def _execute(base: Any) -> Any:
 
     def execute(self: Any, query: Any, vars: Any = None) -> Any:
         watched = current()
-        sent = query if tagged is None else tagged(query, vars, watched)
         start = _clock()
         try:
-            done = base(self, sent, vars)
+            done = base(self, query, vars)
         except BaseException as error:
             _note(self, query, vars, _clock() - start, error)
             raise
@@ -90,15 +108,27 @@ def _execute(base: Any) -> Any:
             if taken > slow_after:
                 _note(self, query, vars, taken, None)
             return done
-        if query.__class__ is str:  # what psycopg2.sql composes has no hash
-            frame = _frame(1)
-            group = watched.find((query, id(frame.f_code), frame.f_lasti))
-            if group is not None and taken < slow_after and len(group.durations) < group.next_look:
-                group.durations.append(taken)
-                group.rows += self.rowcount
+        frame = _frame(1)
+        code = frame.f_code
+        if code is not watched.code:
+            if not known(code.co_filename):  # a library's, or seen for the first time
+                _note(self, query, vars, taken, None)
                 return done
-        _note(self, query, vars, taken, None)
+            watched.code = code
+        entries = watched.entries
+        entries.append((query, taken, self.rowcount, code, frame.f_lasti))
+        if taken > slow_after or len(entries) >= watched.next_look:
+            _look(self, query, vars, taken, watched)
         return done
+
+    return execute
+
+
+def _tagging(base: Any) -> Any:
+    """Return an `execute` that adds the tag."""
+
+    def execute(self: Any, query: Any, vars: Any = None) -> Any:
+        return base(self, query if tagged is None else tagged(query, vars, current()), vars)
 
     return execute
 
@@ -192,7 +222,7 @@ def _made(factory: Any, is_named: bool) -> Any:
         return factory
     base: Any = factory
     body = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
-    body["execute"] = _execute(base.execute)
+    body["execute"] = _execute(base.execute if tagged is None else _tagging(base.execute))
     body.update({name: _other(getattr(base, name), name, what) for name, what in _OTHERS.items()})
     if is_named:
         body.update({name: _fetch(getattr(base, name), name) for name in _FETCHES})
@@ -277,7 +307,5 @@ def end(watched: QueryLog, status: int = 0) -> RequestEnded | None:
         emit(ended)
         return ended
     except Exception as failure:
-        if (name := type(failure).__name__) not in _failed:
-            _failed.add(name)
-            log.exception("the monitor failed at the end of a request; this is logged once")
+        _say(failure)
         return None

@@ -1,8 +1,9 @@
 """The queries of one request, noted as cheaply as they can be.
 
-A query of a statement and line that the request has run before costs a look into a dictionary and an append.
-What is new, slow, failed or repeating takes the longer way, `note`: a line that repeats is looked at twice more,
-for who called it and whether its values are always the same. However many queries there are, the log stays small.
+The monitor appends a tuple per query and looks no further: after a query the processor's caches are cold, and each
+step costs a multiple of what it costs in a row. Here the tuples become groups, one per statement and line, in one
+go: every now and then, so that a request of a million queries takes no more memory than one of a hundred, and at
+its end. A line that repeats is looked at twice then, for who called it and whether its values differ.
 Knows nothing of Flask. If this is wrong, a request's queries are miscounted.
 """
 
@@ -11,46 +12,44 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
 
-from psycopg2.sql import SQL, Composed, Identifier, Placeholder
-
-from .callsite import app_stack, site_of_code
+from .callsite import app_stack
 from .events import QueryGroup
-from .fingerprint import LONGEST, Statement, statement_of
+from .fingerprint import LONGEST
+from .lines import Line, key_of, line_of
 
+FIRST_LOOK = 6  # queries; then three times as many later, and at last every LOOK_EVERY
+LOOK_EVERY = 64
 MOST_GROUPS = 500  # different statements and lines of one request; what comes after is one group
 MOST_DURATIONS = 1000
-REPEATED = 5  # from this run of a line on, its callers are looked at, ...
-LOOKS = 2  # ... so often
+RECENT, TWICE = 6, 2  # a line that has run twice among the last queries is looked at, ...
+LOOKS, IN_A_ROW = 2, 6  # ... so often, if it comes again among so many queries
 OTHERS = "-- other statements"
-_joining = threading.Lock()  # guards a block's groups: threads may end inner logs at once; nothing slow in there
+_counting = threading.Lock()  # guards the groups of all logs: a request may have threads; nothing slow in there
 
 
 class Group:
     """One statement from one line, so far.
 
     Attributes:
-        durations: seconds of each run; the monitor appends to it.
-        rows: of all runs.
-        next_look: what comes after so many runs is looked at by `note`.
+        line: which.
+        durations: seconds of each run, the last thousand.
+        rows, errors: of all runs.
+        stack: the app's frames that led there, innermost first, once it was looked at.
+        is_same: whether the values were the same at each look.
     """
 
-    __slots__ = (
-        "_past_count", "_past_seconds", "_past_slowest", "_seen", "code", "durations", "errors", "instruction",
-        "is_same", "method", "next_look", "rows", "stack", "text",
-    )  # fmt: skip
+    # Most groups are of one query: what they do not need is the class's, and making one costs half.
+    rows = errors = 0
+    stack: tuple[str, ...] = ()
+    is_same: bool | None = None
+    _past_count, _past_seconds, _past_slowest = 0, 0.0, 0.0
 
-    def __init__(self, text: str | bytes, code: CodeType, instruction: int, method: str) -> None:
-        self.text, self.code, self.instruction, self.method = text, code, instruction, method
+    def __init__(self, line: Line) -> None:
+        self.line = line
         self.durations: list[float] = []
-        self.rows = self.errors = 0
-        self.next_look = REPEATED - 1
-        self.stack: tuple[str, ...] = ()
-        self.is_same: bool | None = None
-        self._seen: int | None = None
-        self._past_count, self._past_seconds, self._past_slowest = 0, 0.0, 0.0
 
     @property
     def count(self) -> int:
@@ -62,21 +61,8 @@ class Group:
         """Time spent in all runs."""
         return self._past_seconds + sum(self.durations)
 
-    def look(self, frame: FrameType, values: Any) -> None:
-        """Remember who called, and whether the values are the ones of last time; never the values themselves."""
-        count = len(self.durations)
-        if count > MOST_DURATIONS:
-            self._sum_up()
-            return
-        if not self.stack:
-            self.stack = app_stack(frame)
-        seen = hash(repr(values)[:2000])
-        if self._seen is not None:
-            self.is_same = seen == self._seen and self.is_same is not False
-        self._seen = seen
-        self.next_look = count if count < REPEATED + LOOKS - 1 else MOST_DURATIONS
-
-    def _sum_up(self) -> None:
+    def sum_up(self) -> None:
+        """Keep the sum of the runs so far instead of each."""
         self._past_slowest = max(self._past_slowest, *self.durations)
         self._past_seconds += sum(self.durations)
         self._past_count += len(self.durations)
@@ -85,7 +71,7 @@ class Group:
     def add(self, other: Group) -> None:
         """Add another one's runs."""
         if len(self.durations) + len(other.durations) > MOST_DURATIONS and self.durations:
-            self._sum_up()
+            self.sum_up()
         self._past_count += other._past_count
         self._past_seconds += other._past_seconds
         self._past_slowest = max(self._past_slowest, other._past_slowest)
@@ -95,18 +81,41 @@ class Group:
         self.stack = self.stack or other.stack
         self.is_same = other.is_same if self.is_same is None else self.is_same and other.is_same
 
-    def event(self, statement: Statement | None = None) -> QueryGroup:
+    def event(self) -> QueryGroup:
         """Return what the listeners are told."""
-        durations = self.durations
+        line, durations = self.line, self.durations
         count, seconds, slowest = len(durations), sum(durations), max(durations) if durations else 0.0
         if self._past_count:
             count, seconds = count + self._past_count, seconds + self._past_seconds
             slowest = max(slowest, self._past_slowest)
         return QueryGroup(
-            statement or statement_of(self.text), site_of_code(self.code, self.instruction), count, seconds,
-            slowest, tuple(durations), self.rows if self.rows > 0 else 0, self.errors, self.instruction < 0,
-            self.stack, self.is_same, self.method,
+            line.statement, line.site, count, seconds, slowest, tuple(durations),
+            max(self.rows, 0), self.errors, line.instruction < 0, self.stack, self.is_same, line.method,
         )  # fmt: skip
+
+
+class Look:
+    """What was seen of a line that repeats.
+
+    Attributes:
+        times: how often it was looked at.
+        stack: the app's frames that led there, innermost first.
+        is_same: whether the values were those of the look before; None at the first.
+    """
+
+    __slots__ = ("_seen", "is_same", "stack", "times")
+
+    def __init__(self, frame: FrameType, values: Any) -> None:
+        self.times, self.stack = 1, app_stack(frame)
+        self.is_same: bool | None = None
+        self._seen = hash(repr(values)[:2000])  # never the values themselves
+
+    def again(self, values: Any) -> None:
+        """Compare the values of another run."""
+        seen = hash(repr(values)[:2000])
+        self.times += 1
+        self.is_same = seen == self._seen and self.is_same is not False
+        self._seen = seen
 
 
 class QueryLog:
@@ -115,35 +124,40 @@ class QueryLog:
     Attributes:
         kind: "request" or "block".
         method, route, request_id: what is known of the request; the route once Flask has found it.
+        function: the endpoint; "" until it is known.
+        traceparent: the header of that name.
         started: by `time.perf_counter`.
-        find: finds a group by statement, `id` of its code and instruction.
+        entries: what the monitor has noted: statement, seconds, rows, code and instruction of each query.
+        next_look: so many entries call for `look`.
+        code: the function of the app's that asked last; the monitor keeps it.
         outer: the log of the block around it, which gets all this one has.
         tag: the comment its statements carry; None when it was not made yet.
-        function: the endpoint; "" until Flask has found it.
-        traceparent: the header that a tracing front sent; "" for none.
     """
 
     __slots__ = (
-        "_groups", "_lines", "_lost", "find", "function", "is_over", "kind", "method", "outer", "request_id",
-        "route", "started", "tag", "traceparent",
+        "_groups", "_in_a_row", "_looks", "_lost", "_pause", "code", "entries", "function", "is_over", "kind",
+        "method", "next_look", "outer", "request_id", "route", "started", "tag", "traceparent",
     )  # fmt: skip
 
     def __init__(self, kind: str = "request", method: str = "", route: str = "", request_id: str = "") -> None:
         self.kind, self.method, self.route, self.request_id = kind, method, route, request_id
+        self.function = self.traceparent = ""
         self.started = time.perf_counter()
         self.outer: QueryLog | None = None
         self.tag: str | None = None
-        self.function = self.traceparent = ""
+        self.code: Any = None
         self.is_over = False
-        self._groups: dict[tuple[Any, ...], Group] = {}
-        self.find = self._groups.get
-        self._lines: dict[tuple[int, int], int] = {}  # how many statements a line has run
+        self.entries: list[Any] = []
+        self.next_look = FIRST_LOOK
+        self._groups: dict[Any, Group] = {}
+        self._in_a_row, self._pause = 0, 3 * FIRST_LOOK
+        self._looks: dict[tuple[int, int], Look] = {}  # by the id of the code, and the instruction
         self._lost: Group | None = None
 
     def note(
         self, query: Any, seconds: float, rows: int, frame: FrameType, instruction: int, values: Any, failed: int
     ) -> None:
-        """Note a query that is new, slow, failed or repeating.
+        """Note a query that failed, or whose line the monitor could not tell by itself.
 
         Args:
             query: the statement, as the app gave it.
@@ -153,22 +167,78 @@ class QueryLog:
             values: the parameters.
             failed: 1 when it failed, else 0.
         """
-        if self.is_over:  # a thread that has outlived its request
+        if self.is_over:
             return
-        group = self._group(_key(query), query, frame.f_code, instruction)
-        group.durations.append(seconds)
-        group.rows += rows
-        group.errors += failed
-        if len(group.durations) > group.next_look or self._is_busy(group):
-            group.look(frame, values)
+        self.entries.append((query, seconds, rows, frame.f_code, instruction))
+        if failed:
+            self._count_all()
+            group = self._groups.get((key_of(query), id(frame.f_code), instruction), self._lost)
+            if group is not None:
+                group.errors += 1
+            self.next_look = FIRST_LOOK
+        elif len(self.entries) >= self.next_look:
+            self.look(values, frame)
 
-    def _is_busy(self, group: Group) -> bool:
-        """Tell whether a statement is the fifth or sixth new one of its line: values may be written into it."""
-        if len(group.durations) > 1:
-            return False
-        line = id(group.code), group.instruction
-        self._lines[line] = count = self._lines.get(line, 0) + 1
-        return REPEATED <= count < REPEATED + LOOKS
+    def look(self, values: Any, frame: FrameType) -> None:
+        """Look at the last query, if its line repeats; count what was noted, if that is much.
+
+        Args:
+            values: the last query's parameters.
+            frame: the app's frame that asked it.
+        """
+        if self.is_over:  # a thread that has outlived its request
+            self.entries.clear()
+            return
+        recent = self.entries[-RECENT:]
+        _, _, _, code, instruction = recent[-1]
+        is_repeated = sum(each[4] == instruction and each[3] is code for each in recent) >= TWICE
+        if is_repeated:
+            self._look_at((id(code), instruction), frame, values)
+        if len(self.entries) >= LOOK_EVERY:
+            self._count_all()
+        if is_repeated and self._in_a_row < IN_A_ROW:
+            self._in_a_row += 1
+            self.next_look = len(self.entries) + 1
+            return
+        self._in_a_row = 0
+        self.next_look = len(self.entries) + self._pause
+        self._pause = min(3 * self._pause, LOOK_EVERY)
+
+    def _look_at(self, line: tuple[int, int], frame: FrameType, values: Any) -> None:
+        known = self._looks.get(line)
+        if known is None:
+            self._looks[line] = Look(frame, values)
+        elif known.times < LOOKS:
+            known.again(values)
+
+    def _count_all(self) -> None:
+        with _counting:
+            entries = self.entries[:]
+            del self.entries[: len(entries)]  # another thread of the request may append meanwhile
+            self._count(entries)
+
+    def _count(self, entries: list[Any]) -> None:
+        groups = self._groups
+        for query, seconds, rows, code, instruction in entries:
+            is_short = query.__class__ is str and len(query) <= LONGEST
+            place = query if is_short else key_of(query), id(code), instruction
+            group = groups.get(place)
+            if group is None:
+                group = self._open(place, line_of(query, code, instruction))
+            group.durations.append(seconds)
+            group.rows += rows
+        for group in groups.values():
+            if len(group.durations) > MOST_DURATIONS:
+                group.sum_up()
+
+    def _open(self, place: Any, line: Line) -> Group:
+        """Return a new group for a line; the one of all others when there are too many."""
+        if len(self._groups) < MOST_GROUPS:
+            group = self._groups[place] = Group(line)
+            return group
+        if self._lost is None:
+            self._lost = Group(Line(line_of(OTHERS, line.code, 0).statement, line.code, 0, "other"))
+        return self._lost
 
     @property
     def query_count(self) -> int:
@@ -177,8 +247,18 @@ class QueryLog:
 
     def groups(self) -> list[Group]:
         """Return all queries so far, by statement and line."""
+        self._count_all()
         found = list(self._groups.values())
+        if self._looks:
+            for group in found:
+                self._tell(group)
         return found if self._lost is None else [*found, self._lost]
+
+    def _tell(self, group: Group) -> None:
+        """Give a group what was seen of its line."""
+        seen = self._looks.get((id(group.line.code), group.line.instruction))
+        if seen is not None:
+            group.stack, group.is_same = seen.stack, seen.is_same
 
     def end(self) -> list[QueryGroup]:
         """Hand all to the block around, and return it."""
@@ -190,81 +270,26 @@ class QueryLog:
 
     def take(self, groups: Iterable[Group]) -> None:
         """Add the queries of an inner log."""
-        with _joining:
+        with _counting:
             for group in groups:
-                key = group.text if group.method == "execute" else (group.method, group.text)
-                self._group(key, group.text, group.code, group.instruction, group.method).add(group)
-
-    def _group(self, key: Any, query: Any, code: CodeType, instruction: int, method: str | None = None) -> Group:
-        place = (key, id(code), instruction)  # the group keeps the code, so that its id stays its own
-        group = self._groups.get(place)
-        if group is not None:
-            return group
-        if len(self._groups) >= MOST_GROUPS:
-            if self._lost is None:
-                self._lost = Group(OTHERS, code, instruction, "other")
-            return self._lost
-        text, called = _text(query)
-        group = self._groups[place] = Group(text, code, instruction, method or called)
-        return group
+                place = group.line.place
+                mine = self._groups.get(place) or self._open(place, group.line)
+                mine.add(group)
 
 
 def _events(groups: list[Group]) -> list[QueryGroup]:
     """Return what listeners are told: statements that differ in their values alone are one."""
     if len(groups) == 1:
         return [groups[0].event()]
-    found: dict[tuple[str, int, int], tuple[Statement, list[Group]]] = {}
+    found: dict[int, list[Group]] = {}
     for group in groups:
-        statement = statement_of(group.text)
-        place = (statement.id, id(group.code), group.instruction)
-        known = found.get(place)
-        if known is None:
-            found[place] = statement, [group]
-        else:
-            known[1].append(group)
-    return [
-        (same[0] if len(same) == 1 else _joined(same)).event(statement) for statement, same in found.values()
-    ]
+        found.setdefault(group.line.place, []).append(group)
+    return [(same[0] if len(same) == 1 else _joined(same)).event() for same in found.values()]
 
 
 def _joined(groups: list[Group]) -> Group:
-    first = groups[0]
-    joined = Group(first.text, first.code, first.instruction, first.method)
+    joined = Group(groups[0].line)
     for group in groups:
         joined.add(group)
     joined.is_same = False
     return joined
-
-
-class Call(tuple[str, Any]):
-    """A query that is no plain `execute`: the cursor's method, and its statement or what it was called with."""
-
-    __slots__ = ()
-
-
-def _key(query: Any) -> Any:
-    """Return what tells one statement from another."""
-    if isinstance(query, (str, bytes)):
-        return query if len(query) <= LONGEST else query[:LONGEST]
-    if isinstance(query, Call):
-        return query[0], _key(query[1])
-    return rendered(query)
-
-
-def _text(query: Any) -> tuple[str | bytes, str]:
-    """Return a statement's text and the cursor's method."""
-    if isinstance(query, Call):
-        return _text(query[1])[0], query[0]
-    key = _key(query)
-    return (key if isinstance(key, (str, bytes)) else str(key)), "execute"
-
-
-def rendered(query: Any) -> str:
-    """Return the text of what psycopg2.sql composed, without its values and without a connection."""
-    if isinstance(query, Composed):
-        return "".join(map(rendered, query.seq))[:LONGEST]
-    if isinstance(query, SQL):
-        return query.string
-    if isinstance(query, Identifier):
-        return ".".join('"' + name.replace('"', '""') + '"' for name in query.strings)
-    return "%s" if isinstance(query, Placeholder) else "?"

@@ -24,6 +24,9 @@ from .errors import SettingsError
 
 PREFIXES = ("DB_POOL_", "DB_PGBOUNCER", "DB_STATEMENT_", "DB_SLOW_QUERY", "DB_REPEAT", "HARDEN_")
 TRUE = frozenset({"1", "true", "yes", "on"})
+SECRETS = frozenset({
+    "DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN", "HARDEN_CURSOR_KEY", "HARDEN_PGBOUNCER_DSN",
+})  # fmt: skip
 FALSE = frozenset({"0", "false", "no", "off", ""})
 
 
@@ -271,7 +274,7 @@ class Settings:
 
 
 def _secret(name: str) -> bool:
-    return name in ("DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN", "HARDEN_CURSOR_KEY", "HARDEN_PGBOUNCER_DSN")
+    return name in SECRETS
 
 
 def load(

@@ -19,7 +19,8 @@ from . import events, monitor
 from .callsite import site_of_code
 from .events import SlowQuery
 from .fingerprint import LONGEST, Statement, statement_of
-from .query_log import Call, QueryLog, rendered
+from .lines import Call, rendered
+from .query_log import QueryLog
 from .settings import Settings
 from .shown_values import handles_secrets, shown_values
 from .slow_table import Due, SlowTable

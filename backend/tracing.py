@@ -17,7 +17,7 @@ import psycopg2
 
 from . import connection, monitor
 from .fingerprint import statement_of
-from .query_log import rendered
+from .lines import rendered
 from .rows import made_as
 from .settings import Settings
 
