@@ -22,12 +22,15 @@ _LIBRARIES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist
 MOST_KNOWN = 10_000
 DEPTH = 8
 # What sends one call's rows page by page: perhaps no loop of the app's.
-_BATCHES = {("extras.py", "execute_values"), ("extras.py", "execute_batch")}
+_BATCHES = frozenset({"execute_values", "execute_batch"})
 _OUR_BATCHES = frozenset({"batch.py", "batch_write.py", "lookup.py"})
 # Code of its own up to Python 3.11, which nobody knows by that name.
 _COMPREHENSION = re.compile(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr)>")
 _files: dict[str, bool] = {}
 known = _files.get  # whether a file is the app's; None when nobody has asked yet
+# What a file is: the app's; the kit's that sends pages; the driver's that does; other plumbing; anybody's.
+APP, PAGES, EXTRAS, PLUMBING, LIBRARY = "app", "pages", "extras", "plumbing", "library"
+_kinds: dict[str, str] = {}
 _app_folders: tuple[str, ...] = ()
 _texts: dict[tuple[int, int], tuple[CodeType, str]] = {}
 
@@ -65,6 +68,7 @@ def add_app_folder(path: str) -> None:
         return
     _app_folders = (*_app_folders, folder)
     _files.clear()
+    _kinds.clear()
 
 
 def outward(frame: FrameType) -> tuple[FrameType, int]:
@@ -77,25 +81,35 @@ def outward(frame: FrameType) -> tuple[FrameType, int]:
     first: FrameType | None = None
     while at is not None:
         code = at.f_code
-        if is_app_file(code.co_filename):
+        kind = _kinds.get(code.co_filename) or _kind_of(code.co_filename)
+        if kind == APP:
             return at, -1 - at.f_lasti if is_batch else at.f_lasti
-        is_batch = is_batch or is_batching(code)
-        if first is None and not _is_plumbing(at):
+        if kind == PAGES:
+            is_batch = True
+        elif kind == EXTRAS:
+            is_batch = is_batch or code.co_name in _BATCHES
+        elif kind == LIBRARY and first is None:
             first = at
         at = at.f_back
     found = first or frame
     return found, -1 - found.f_lasti if is_batch else found.f_lasti
 
 
-def is_batching(code: CodeType) -> bool:
-    """Tell whether a function sends the pages of one call."""
-    folder, name = os.path.split(code.co_filename)
-    return (name, code.co_name) in _BATCHES or (name in _OUR_BATCHES and folder == _HERE)
-
-
-def _is_plumbing(frame: FrameType) -> bool:
-    name = frame.f_globals.get("__name__", "")
-    return name.partition(".")[0] == "psycopg2" or os.path.split(frame.f_code.co_filename)[0] == _HERE
+def _kind_of(name: str) -> str:
+    """Return what a file is; asked for each frame of each query that a library sends, so it is kept."""
+    folder, base = os.path.split(name)
+    if is_app_file(name):
+        kind = APP
+    elif folder == _HERE:
+        kind = PAGES if base in _OUR_BATCHES else PLUMBING
+    elif folder.endswith(f"{os.sep}psycopg2"):
+        kind = EXTRAS if base == "extras.py" else PLUMBING
+    else:
+        kind = LIBRARY
+    if len(_kinds) >= MOST_KNOWN:
+        _kinds.clear()
+    _kinds[name] = kind
+    return kind
 
 
 def app_stack(frame: FrameType | None, depth: int = DEPTH) -> tuple[str, ...]:

@@ -30,8 +30,6 @@ class CloseLog(QueryLog):
         requests: what the requests inside have asked.
     """
 
-    __slots__ = ("_by_stack", "_lock", "_outer", "_started_inside", "requests")
-
     def __init__(self, kind: str = "block", method: str = "", route: str = "", request_id: str = "") -> None:
         self._by_stack: dict[tuple[str, ...], QueryLog] = {}
         self._lock = threading.RLock()  # guards the logs by stack; nothing slow happens while it is held

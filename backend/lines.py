@@ -45,7 +45,7 @@ class Line:
 
 def line_of(query: Any, code: CodeType, instruction: int) -> Line:
     """Return the line of a query, as the app gave it."""
-    key = hash(query) if isinstance(query, (str, bytes)) else hash(key_of(query)), id(code), instruction
+    key = hash(query if query.__class__ is str else key_of(query)), id(code), instruction
     line = _known.get(key)
     if line is None:
         if len(_known) >= MOST_KNOWN:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from .callsite import app_stack
@@ -134,25 +134,22 @@ class QueryLog:
         tag: the comment its statements carry; None when it was not made yet.
     """
 
-    __slots__ = (
-        "_groups", "_in_a_row", "_looks", "_lost", "_pause", "code", "entries", "function", "is_over", "kind",
-        "method", "next_look", "outer", "request_id", "route", "started", "tag", "traceparent",
-    )  # fmt: skip
+    # A request of one query is the most frequent kind: what it does not need is the class's, and made when needed.
+    function = traceparent = ""
+    outer: QueryLog | None = None
+    tag: str | None = None
+    code: Any = None
+    is_over = False
+    next_look = FIRST_LOOK
+    _in_a_row, _pause = 0, 3 * FIRST_LOOK
+    _lost: Group | None = None
 
     def __init__(self, kind: str = "request", method: str = "", route: str = "", request_id: str = "") -> None:
         self.kind, self.method, self.route, self.request_id = kind, method, route, request_id
-        self.function = self.traceparent = ""
-        self.started = time.perf_counter()
-        self.outer: QueryLog | None = None
-        self.tag: str | None = None
-        self.code: Any = None
-        self.is_over = False
         self.entries: list[Any] = []
-        self.next_look = FIRST_LOOK
         self._groups: dict[Any, Group] = {}
-        self._in_a_row, self._pause = 0, 3 * FIRST_LOOK
         self._looks: dict[tuple[int, int], Look] = {}  # by the id of the code, and the instruction
-        self._lost: Group | None = None
+        self.started = time.perf_counter()
 
     def note(
         self, query: Any, seconds: float, rows: int, frame: FrameType, instruction: int, values: Any, failed: int
@@ -262,8 +259,12 @@ class QueryLog:
 
     def end(self) -> list[QueryGroup]:
         """Hand all to the block around, and return it."""
-        groups = self.groups()
         self.is_over = True
+        if not self.entries and not self._groups:
+            return []
+        if len(self.entries) == 1 and not self._groups and self.outer is None:
+            return [_only(*self.entries[0])]
+        groups = self.groups()
         if self.outer is not None:
             self.outer.take(groups)
         return _events(groups)
@@ -275,6 +276,15 @@ class QueryLog:
                 place = group.line.place
                 mine = self._groups.get(place) or self._open(place, group.line)
                 mine.add(group)
+
+
+def _only(query: Any, seconds: float, rows: int, code: CodeType, instruction: int) -> QueryGroup:
+    """Return what listeners are told of a log's only query."""
+    line = line_of(query, code, instruction)
+    return QueryGroup(
+        line.statement, line.site, 1, seconds, seconds, (seconds,), max(rows, 0), 0, instruction < 0, (), None,
+        line.method,
+    )  # fmt: skip
 
 
 def _events(groups: list[Group]) -> list[QueryGroup]:

@@ -7,9 +7,11 @@ Knows WSGI, not Flask. If this is wrong, one request's queries are counted as an
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,8 @@ from .query_log import QueryLog
 
 ID_HEADER, ID_KEY, LOG_KEY = "X-Request-ID", "harden.request_id", "harden.query_log"
 Counted = Callable[[QueryLog, list[tuple[str, str]]], list[tuple[str, str]]]
+_ids: Iterator[int] = iter(())
+_ids_of = -1  # a forked child counts from a start of its own
 _FIT = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -43,7 +47,8 @@ class RequestWatch:
         request_id = id_of(environ)
         environ[ID_KEY] = request_id
         watched = _kind_within(monitor.current())("request", environ.get("REQUEST_METHOD", ""), "", request_id)
-        watched.traceparent = environ.get("HTTP_TRACEPARENT", "")
+        if "HTTP_TRACEPARENT" in environ:
+            watched.traceparent = environ["HTTP_TRACEPARENT"]
         environ[LOG_KEY] = watched
         status = [500]
 
@@ -124,5 +129,13 @@ def _nothing() -> None:
 
 def id_of(environ: dict[str, Any]) -> str:
     """Return the id that the front gave a request, where it can stand in a log and a header; else a new one."""
-    sent = environ.get("HTTP_X_REQUEST_ID", "")
-    return sent if _FIT.fullmatch(sent) else secrets.token_hex(8)
+    sent = environ.get("HTTP_X_REQUEST_ID")
+    return sent if sent and _FIT.fullmatch(sent) else _made_id()
+
+
+def _made_id() -> str:
+    """Return 16 hexadecimal digits: random for the process, then counted; the system is not asked each time."""
+    global _ids, _ids_of
+    if _ids_of != os.getpid():
+        _ids_of, _ids = os.getpid(), itertools.count(secrets.randbits(63))
+    return f"{next(_ids) & 0xFFFFFFFFFFFFFFFF:016x}"
