@@ -24,6 +24,8 @@ DEPTH = 8
 # What sends one call's rows page by page: perhaps no loop of the app's.
 _BATCHES = frozenset({"execute_values", "execute_batch"})
 _OUR_BATCHES = frozenset({"batch.py", "batch_write.py", "lookup.py"})
+# Where a request begins. Who sent it, such as a loop of a test, is no caller of its queries.
+_REQUESTS = {"wsgi_app": "app.py", "run_wsgi_app": "test.py", "__call__": "request_watch.py"}
 # Code of its own up to Python 3.11, which nobody knows by that name.
 _COMPREHENSION = re.compile(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr)>")
 _files: dict[str, bool] = {}
@@ -113,12 +115,14 @@ def _kind_of(name: str) -> str:
 
 
 def app_stack(frame: FrameType | None, depth: int = DEPTH) -> tuple[str, ...]:
-    """Return the app's frames from this one outward, innermost first."""
+    """Return the app's frames from this one outward, innermost first, up to where the request begins."""
     found: list[str] = []
     while frame is not None and len(found) < depth:
         code = frame.f_code
         if is_app_file(code.co_filename):
             found.append(site_of_code(code, frame.f_lasti))
+        elif code.co_name in _REQUESTS and os.path.split(code.co_filename)[1] == _REQUESTS[code.co_name]:
+            break
         frame = frame.f_back
     return tuple(found)
 

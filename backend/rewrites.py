@@ -11,10 +11,16 @@ from .events import QueryGroup
 
 _NAME = r'(?:"[^"]*"|[\w$]+)'
 _BY_KEY = re.compile(
-    rf"\bwhere\s+(?:{_NAME}\.)?(?P<column>{_NAME})\s*=\s*(?:\?|%s)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+    rf"\bwhere\s+(?P<name>(?:{_NAME}\.)?(?P<column>{_NAME}))\s*=\s*(?:\?|%s)(?:::[\w.]+)?(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 _TABLE = re.compile(rf"\bfrom\s+(?:only\s+)?(?P<table>{_NAME}(?:\.{_NAME})?)(?![\w$.]|\s*\()", re.IGNORECASE)
+_VALUE = re.compile(r"=\s*(?:\?|%s)")
 _SINGLE = re.compile(r"\s*(?:limit\s+(?:\?|1))?\s*;?\s*", re.IGNORECASE)  # nothing more than the key is asked for
+_ALIAS = re.compile(rf"\s*(?:as\s+)?(?:{_NAME})?\s*", re.IGNORECASE)  # of the only table
+_FIGURES = re.compile(r"select (?!distinct\b)[^?]*\b(?:count|sum|avg|min|max|every|bool_and|bool_or|\w+_agg)\(")
+_ENDED = re.compile(r"\b(?:group by|order by|having|limit|offset|fetch|union|over)\b|;")
+_LOCKS = re.compile(r"\bfor (?:no key )?update\b|\bfor (?:key )?share\b")
 WRITES = {
     "INSERT": "insert_many() or execute_values()",
     "UPDATE": "execute_many()",
@@ -43,11 +49,21 @@ def _advice_for_read(group: QueryGroup) -> tuple[str, str]:
     key, table = _BY_KEY.search(text), _TABLE.search(text)
     if key is None or table is None or text.count("select") > 1:
         return AT_ONCE, ""
+    if _LOCKS.search(text):
+        return "one lock per row: take all of them by one statement, = ANY(%s) with an ORDER BY", ""
+    if _FIGURES.match(text) and not _ENDED.search(text):
+        figures = f"select {key['name']}, {_any(text, key)[len('select ') :]} group by {key['name']}"
+        return "one figure per row: GROUP BY gets all of them at once, but for ids without rows", figures
     name, column = table["table"], key["column"].strip('"')
-    is_one_row = group.rows <= group.count and _SINGLE.fullmatch(key["rest"])
-    if is_one_row and " join " not in text:
+    is_one_table = _ALIAS.fullmatch(text, table.end(), key.start()) is not None
+    if group.rows <= group.count and _SINGLE.fullmatch(key["rest"]) and is_one_table:
         by = "" if column == "id" else f", key={column!r}"
         sketch = f"found = fetch_by_ids(conn, {name.replace(chr(34), '')!r}, ids{by})"
         return "one row by key each time: fetch_by_ids() gets them all at once", sketch
-    nested = text[: key.start()] + re.sub(r"=\s*(?:\?|%s)", "= parent.id", text[key.start() :], count=1)
+    nested = text[: key.start()] + _VALUE.sub("= parent.id", text[key.start() :], count=1)
     return "one query per row: make it a child of the outer query with many()", f'many("""{nested}""")'
+
+
+def _any(text: str, key: re.Match[str]) -> str:
+    """Return a statement of one key as the statement of a list of them."""
+    return text[: key.start()] + _VALUE.sub("= any(%s)", text[key.start() :], count=1)

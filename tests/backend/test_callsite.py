@@ -153,6 +153,18 @@ def test_recursion_is_seen_to_a_depth() -> None:
     assert len(set(stack)) == 1
 
 
+def test_who_sends_a_request_is_no_caller_of_what_it_asks() -> None:
+    app, found = flask.Flask(__name__), list[tuple[str, ...]]()
+
+    @app.get("/")
+    def index() -> str:
+        found.append(app_stack(sys._getframe()))
+        return ""
+
+    app.test_client().get("/")
+    assert [site.rpartition(" in ")[2] for site in found[0]] == ["index"]
+
+
 def test_pages_of_one_call_are_marked(tmp_path: Path) -> None:
     found: list[int] = []
 

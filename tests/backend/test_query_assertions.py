@@ -8,6 +8,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from flask import Flask
 
 from backend import (
     MonitorError,
@@ -152,3 +153,25 @@ def test_an_allowed_line_is_no_repeat_but_counts(plain: str) -> None:
                 "SELECT %s",
                 (number,),  # harden: allow-repeats: this is what the test is about
             )
+
+
+def test_a_test_that_asks_in_a_loop_makes_no_loop_of_a_request(plain: str) -> None:
+    """Otherwise queries of several lines over one helper have one caller: the line of the test."""
+    app = Flask(__name__)
+
+    @app.get("/")
+    def index() -> str:
+        _query(plain, 1)
+        _query(plain, 2)
+        _query(plain, 3)
+        return ""
+
+    client = app.test_client()
+    for _ in range(2):
+        with no_repeats():
+            client.get("/")
+
+
+def _query(dsn: str, value: int) -> None:
+    with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cursor:
+        cursor.execute("SELECT %s", (value,))
