@@ -92,16 +92,18 @@ class RunFolder:
             if its_kind == kind
         ]
 
-    def remove_dead(self, kind: str) -> None:
-        """Delete the files of a kind that dead workers left, and what is left of workers without any file."""
-        for file in self.files(kind):
-            if not file.is_alive:
-                self.remove(file)
-        self._remove_locks()
-
     def remove(self, file: WorkerFile) -> None:
         """Delete a dead worker's file."""
         _unlink(file.path)
+
+    def remove_locks(self) -> None:
+        """Delete the locks of dead workers that have no other file."""
+        entries = self._entries()
+        needed = {worker for _, worker, _, kind in entries if kind not in ("lock", "new")} | {self._me().worker}
+        for path, worker, _, kind in entries:
+            is_left = kind == "lock" or (kind == "new" and _age(path) > TAKEN_AFTER)
+            if is_left and worker not in needed and not is_held(path):
+                _unlink(path)
 
     def alone(self, reason: object) -> None:
         """Use the folder no more: something there failed. Said once."""
@@ -142,14 +144,6 @@ class RunFolder:
 
     def _is_alive(self, worker: str) -> bool:
         return self.path is not None and is_held(self.path / f"{worker}.lock")
-
-    def _remove_locks(self) -> None:
-        entries = self._entries()
-        needed = {worker for _, worker, _, kind in entries if kind not in ("lock", "new")} | {self._me().worker}
-        for path, worker, _, kind in entries:
-            is_left = kind == "lock" or (kind == "new" and _age(path) > TAKEN_AFTER)
-            if is_left and worker not in needed and not is_held(path):
-                _unlink(path)
 
 
 def open_folder(path: str | None) -> RunFolder:
@@ -217,7 +211,8 @@ def _held(folder: Path, worker: str) -> int:
 def is_held(path: Path) -> bool:
     """Tell whether somebody lives who holds a lock; one that cannot be opened counts as held."""
     try:
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        # Not blocking: in /dev/shm somebody else may have put a pipe of that name, whose opening would wait for ever.
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     except OSError:

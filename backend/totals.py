@@ -113,9 +113,9 @@ def _fold(folder: RunFolder, path: Path) -> None:
         if file.worker not in past.workers:
             _add_worker(totals, file)
     _replace(path / PAST, _Past(frozenset(file.worker for file in dead), tuple(totals.series())))
-    for file in dead:
+    for file in dead:  # these and no others: who died meanwhile has not been added
         folder.remove(file)
-    folder.remove_dead(KIND)
+    folder.remove_locks()
 
 
 def _add_worker(totals: Totals, file: WorkerFile) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from backend import run_folder
-from backend.run_folder import RunFolder, open_folder
+from backend.run_folder import RunFolder, is_held, open_folder
 from tests.conftest import ROOT
 
 WORKER = """
@@ -61,6 +61,13 @@ def folder(path: Path) -> RunFolder:
     return open_folder(str(path))
 
 
+def remove_dead(folder: RunFolder, kind: str) -> None:
+    for file in folder.files(kind):
+        if not file.is_alive:
+            folder.remove(file)
+    folder.remove_locks()
+
+
 def test_a_new_folder_is_for_its_owner_alone(folder: RunFolder, path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o700
     made = folder.path_of("metrics")
@@ -93,20 +100,20 @@ def test_a_killed_worker_is_known_as_dead_and_a_living_one_as_alive(folder: RunF
         (file,) = folder.files("metrics")
         assert (file.worker, file.pid, file.is_alive) == (worker.name, worker.process.pid, True)
         assert file.path.read_text() == "figures"
-        folder.remove_dead("metrics")
+        remove_dead(folder, "metrics")
         assert file.path.exists()
     finally:
         worker.kill()
     (file,) = folder.files("metrics")
     assert (file.worker, file.is_alive) == (worker.name, False)
-    folder.remove_dead("metrics")
+    remove_dead(folder, "metrics")
     assert sorted(each.name for each in path.iterdir()) == [f"{folder.worker}.lock"]
 
 
 def test_a_dead_worker_s_lock_stays_while_it_has_other_files(folder: RunFolder, path: Path) -> None:
     worker = Worker(path)
     worker.kill()
-    folder.remove_dead("page")
+    remove_dead(folder, "page")
     assert [file.worker for file in folder.files("metrics")] == [worker.name]
     assert (path / f"{worker.name}.lock").exists()
 
@@ -169,7 +176,7 @@ def test_files_that_are_none_of_ours_are_left_alone(folder: RunFolder, path: Pat
     for name in strange:
         (path / name).write_text("")
     assert folder.files("metrics") == []
-    folder.remove_dead("metrics")
+    remove_dead(folder, "metrics")
     assert all((path / name).exists() for name in strange)
 
 
@@ -178,7 +185,7 @@ def test_a_lock_that_was_never_taken_goes_after_a_while(folder: RunFolder, path:
     old.touch()
     new.touch()
     os.utime(old, (1, 1))
-    folder.remove_dead("metrics")
+    remove_dead(folder, "metrics")
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -187,7 +194,7 @@ def _said(caplog: pytest.LogCaptureFixture, path: Path) -> str:
         folder = open_folder(str(path))
         assert folder.path_of("metrics") is None
         assert folder.files("metrics") == []
-        folder.remove_dead("metrics")
+        remove_dead(folder, "metrics")
         assert open_folder(str(path)).worker == folder.worker
     (record,) = caplog.records
     return record.getMessage()
@@ -235,3 +242,14 @@ def test_a_lock_that_cannot_be_opened_counts_as_held(folder: RunFolder, path: Pa
     (path / "12-00000000.metrics").write_text("")
     (path / "12-00000000.lock").symlink_to(path / "nowhere")  # opened without following links: refused
     assert [file.is_alive for file in folder.files("metrics")] == [True]
+
+
+def test_a_pipe_in_the_place_of_a_lock_holds_nobody_up(tmp_path: Path) -> None:
+    """The folder of all services' folders is everybody's: who opens a pipe to read it would wait for a writer."""
+    pipe = tmp_path / "1-00000000.lock"
+    os.mkfifo(pipe)
+    answer: list[bool] = []
+    look = threading.Thread(target=lambda: answer.append(is_held(pipe)), daemon=True)
+    look.start()
+    look.join(10)
+    assert len(answer) == 1

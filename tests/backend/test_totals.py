@@ -106,6 +106,26 @@ def test_a_crash_before_the_boards_are_deleted_doubles_nothing(
     assert (errors(folder), folder.files("metrics")) == (7.0, [])
 
 
+def test_a_worker_that_dies_while_others_are_added_up_is_not_lost(
+    folder: RunFolder, dead: Dead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its board was deleted with those that had been added, and all it had counted was gone."""
+    replace = totals._replace
+
+    def another_dies(path: Path, past: totals._Past) -> None:
+        replace(path, past)
+        if past.workers == {first}:
+            dead(5.0)
+
+    monkeypatch.setattr(totals, "_replace", another_dies)
+    first = dead(2.0)
+    fold(folder)
+    assert errors(folder) == 7.0
+    fold(folder)
+    assert errors(folder) == 7.0
+    assert ends(folder)["killed"] == 2.0
+
+
 def test_a_crash_while_the_file_is_written_loses_nothing(
     folder: RunFolder, dead: Dead, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
