@@ -62,6 +62,7 @@ class RequestEnded(NamedTuple):
         groups: its queries by statement and line.
         queries: how many there were.
         query_seconds: time spent in them.
+        is_counted: whether the metrics have counted the request itself already, at its very end.
     """
 
     kind: str
@@ -73,6 +74,7 @@ class RequestEnded(NamedTuple):
     groups: tuple[QueryGroup, ...]
     queries: int
     query_seconds: float
+    is_counted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def harden_app(app: Flask, settings: Settings) -> None:
     add_app_folder(app.root_path)
     app.before_request_funcs.setdefault(None, []).insert(0, _note_route)
     scopes = RequestScopes(app.wsgi_app)
-    watched = RequestWatch(scopes, STREAMED, counting(settings), watch.raise_repeats)
+    watched = RequestWatch(scopes, STREAMED, counting(settings), watch.judging(settings))
     app.wsgi_app = watched  # type: ignore[method-assign]
     for error in (PoolTimeout, PoolTooBusy):
         app.register_error_handler(error, _say_unavailable)

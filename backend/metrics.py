@@ -11,9 +11,10 @@ import logging
 import os
 import threading
 
-from . import events, monitor, totals
+from . import events, monitor, request_end, totals
 from .events import Repeats, RequestEnded, SlowQuery
 from .pgbouncer_stats import Console
+from .query_log import QueryLog
 from .recorder import Recorder
 from .run_folder import open_folder
 from .settings import Settings
@@ -77,6 +78,7 @@ class Metrics:
         self._look()
 
     def _look(self) -> None:
+        request_end.flush()
         with self._guard:
             self._figures.look()
         board = self.recorder.board  # a folder that was there may be gone by now
@@ -95,8 +97,16 @@ class Metrics:
         """Count a request, or a block that no request is around."""
         if self._pid != os.getpid():
             self.begin()
-        if event.kind == "request" or monitor.current() is None:  # else its queries are in the request's as well
+        if event.is_counted:
+            self.recorder.statements(event.groups)
+        elif event.kind == "request" or monitor.current() is None:  # else the request has its queries as well
             self.recorder.ended(event)
+
+    def request(self, watched: QueryLog, status: int, seconds: float) -> None:
+        """Count a request at its very end, before anything can happen to the process."""
+        if self._pid != os.getpid():
+            self.begin()
+        self.recorder.request((watched.route, watched.method, status), seconds, *watched.sums())
 
     def slow(self, event: SlowQuery) -> None:
         """Count a slow query, or one that the server ended."""

@@ -71,7 +71,7 @@ def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseExcepti
         if slow is not None and (taken > slow_after or getattr(error, "pgcode", None) in ENDED):
             slow(cursor, query, values, taken, frame, watched, error)
     except Exception as failure:  # whatever goes wrong here must not fail the app's query
-        _say(failure)
+        say(failure)
 
 
 def _look(cursor: Any, query: Any, values: Any, taken: float, watched: QueryLog) -> None:
@@ -83,10 +83,11 @@ def _look(cursor: Any, query: Any, values: Any, taken: float, watched: QueryLog)
         if slow is not None and taken > slow_after:
             slow(cursor, query, values, taken, frame, watched, None)
     except Exception as failure:
-        _say(failure)
+        say(failure)
 
 
-def _say(failure: Exception) -> None:
+def say(failure: Exception) -> None:
+    """Log a failure of the monitor's own, each kind once: it must not fail a request, nor fill a log."""
     if (name := type(failure).__name__) not in _failed:
         _failed.add(name)
         log.exception("the monitor failed; this is logged once")
@@ -296,16 +297,28 @@ def end(watched: QueryLog, status: int = 0) -> RequestEnded | None:
     """End a log, and tell who listens; the one around it is at work again."""
     if current() is watched:  # a streamed request's log is at work only while a part of its body is made
         at_work.set(watched.outer)
+    return tell(watched, status, _clock() - watched.started, is_counted=False)
+
+
+def tell(watched: QueryLog, status: int, seconds: float, *, is_counted: bool) -> RequestEnded | None:
+    """Tell who listens of a log that is over.
+
+    Args:
+        watched: the log.
+        status: the HTTP status; 0 for a block.
+        seconds: how long it took.
+        is_counted: whether the metrics have the request itself already.
+    """
     try:
         groups = watched.end()
         if not has_listener(RequestEnded):
             return None
         ended = RequestEnded(
-            watched.kind, watched.method, watched.route, status, _clock() - watched.started, watched.request_id,
-            tuple(groups), sum(group.count for group in groups), sum(group.seconds for group in groups),
+            watched.kind, watched.method, watched.route, status, seconds, watched.request_id, tuple(groups),
+            sum([group.count for group in groups]), sum([group.seconds for group in groups]), is_counted,
         )  # fmt: skip
         emit(ended)
         return ended
     except Exception as failure:
-        _say(failure)
+        say(failure)
         return None

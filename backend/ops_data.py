@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from . import explain, health, system_metrics
+from . import explain, health, request_end, system_metrics
 from .ops_merge import VERSION
 from .ops_seen import seen
 from .query_table import QueryStats, query_table
@@ -42,6 +42,7 @@ def snapshot(worker: str) -> Row:
     Args:
         worker: what it is called among its like.
     """
+    request_end.flush()
     system = system_metrics.snapshot()
     pools = health.pool_figures()["pools"]
     return {

@@ -242,6 +242,13 @@ class QueryLog:
         """How many queries there were so far."""
         return sum(group.count for group in self.groups())
 
+    def sums(self) -> tuple[int, float]:
+        """Return how many queries there were, and the time spent in them, without counting them by line."""
+        count, seconds = len(self.entries), sum([entry[1] for entry in self.entries])
+        for group in self._groups.values():
+            count, seconds = count + group.count, seconds + group.seconds
+        return count, seconds
+
     def groups(self) -> list[Group]:
         """Return all queries so far, by statement and line."""
         self._count_all()

@@ -88,22 +88,37 @@ class Recorder:
 
     def ended(self, event: RequestEnded) -> None:
         """Count a request and its queries; `begin` comes first."""
-        seconds = event.seconds
+        if event.kind == "request":
+            place = event.route, event.method, event.status
+            self.request(place, event.seconds, event.queries, event.query_seconds)
+        self.statements(event.groups)
+
+    def request(self, place: tuple[str, str, int], seconds: float, queries: int, query_seconds: float) -> None:
+        """Count a request.
+
+        Args:
+            place: its route, method and status.
+            seconds: how long it took.
+            queries, query_seconds: how many queries it made, and the time spent in them.
+        """
         with self.lock:
             cells = self._cells()
-            if event.kind == "request":
-                slots = self._requests.get((event.route, event.method, event.status // 100))
-                if slots is None:
-                    slots = self._request_slots(event)
-                first, queries, query_seconds = slots
-                cells[first + bisect_left(SECONDS, seconds)] += 1.0
-                cells[first + _SUM] += seconds
-                cells[queries + bisect_left(COUNTS, event.queries)] += 1.0
-                if event.queries:
-                    cells[queries + _COUNT_SUM] += event.queries
-                    cells[query_seconds] += event.query_seconds
-            statements = self._statements
-            for group in event.groups:
+            slots = self._requests.get(place)
+            if slots is None:
+                slots = self._request_slots(*place)
+            first, of_queries, of_seconds = slots
+            cells[first + bisect_left(SECONDS, seconds)] += 1.0
+            cells[first + _SUM] += seconds
+            cells[of_queries + bisect_left(COUNTS, queries)] += 1.0
+            if queries:
+                cells[of_queries + _COUNT_SUM] += queries
+                cells[of_seconds] += query_seconds
+
+    def statements(self, groups: tuple[QueryGroup, ...]) -> None:
+        """Count the queries of a request by statement."""
+        with self.lock:
+            cells, statements = self._cells(), self._statements
+            for group in groups:
                 slot = statements.get(group.statement.id)
                 if slot is None:
                     slot = self._of_other(group)
@@ -166,18 +181,17 @@ class Recorder:
             self._routes.add(route)
         return route
 
-    def _request_slots(self, event: RequestEnded) -> tuple[int, int, int]:
-        route = self.route(event.route)
-        method = event.method if event.method in METHODS else OTHER
-        status = STATUSES.get(event.status // 100, OTHER)
+    def _request_slots(self, asked: str, method: str, status: int) -> tuple[int, int, int]:
+        route = self.route(asked)
+        named = method if method in METHODS else OTHER
         slots = (
-            self.slot(REQUESTS, (route, method, status)), self.slot("harden_request_queries", (route,)),
-            self.slot("harden_request_query_seconds", (route,)),
+            self.slot(REQUESTS, (route, named, STATUSES.get(status // 100, OTHER))),
+            self.slot("harden_request_queries", (route,)), self.slot("harden_request_query_seconds", (route,)),
         )  # fmt: skip
         for name in ZERO:
             self.slot(name, (route,))
         if len(self._requests) < MOST_ROUTES * 50:  # methods are whatever a client sends
-            self._requests[event.route, event.method, event.status // 100] = slots
+            self._requests[asked, method, status] = slots
         return slots
 
     def _spread(self, slot: int, group: QueryGroup) -> None:

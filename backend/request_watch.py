@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from . import monitor
+from . import monitor, request_end
 from .events import RequestEnded
 from .query_log import QueryLog
 
@@ -63,7 +63,7 @@ class RequestWatch:
         try:
             body = self._app(environ, started)
         except BaseException:
-            monitor.end(watched, 500)
+            request_end.end(watched, 500)
             raise
         if environ.get(self._streamed):
             monitor.at_work.set(watched.outer)
@@ -77,7 +77,7 @@ class RequestWatch:
         return body
 
     def _end(self, watched: QueryLog, status: list[int]) -> None:
-        ended = monitor.end(watched, status[0])
+        ended = request_end.end(watched, status[0])
         if self._judged is not None and status[0] < 500:  # what made it a 500 matters more
             self._judged(ended)
 

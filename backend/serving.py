@@ -73,7 +73,8 @@ def harden(target: str, settings: Settings) -> Any:
         )  # fmt: skip
     if not isinstance(app, Flask):
         watch.start(settings)
-        watched = RequestWatch(OneAtATime(app) if held else app, STREAMED, counting(settings), watch.raise_repeats)
+        inner = OneAtATime(app) if held else app
+        watched = RequestWatch(inner, STREAMED, counting(settings), watch.judging(settings))
         page = with_ops(watched, settings, STREAMED)
         return HealthEndpoints(page, settings["HARDEN_OPS_TOKEN"])
     if held:  # before the health endpoints are put around it: they must not wait for a turn

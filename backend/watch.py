@@ -8,8 +8,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 
-from . import connection, events, explain, log_setup, metrics, monitor, ops_publish, slow, sql_comments
+from . import (
+    connection,
+    events,
+    explain,
+    log_setup,
+    metrics,
+    monitor,
+    ops_publish,
+    request_end,
+    slow,
+    sql_comments,
+)
 from .errors import RepeatsError
 from .events import Repeats, RequestEnded
 from .query_table import query_table
@@ -40,6 +52,8 @@ def start(settings: Settings) -> None:
     if settings["HARDEN_METRICS"]:
         metrics.start(settings)
         ops_publish.start(settings)
+        if settings.environment == "production" and not _raises and metrics.current is not None:
+            request_end.batch(metrics.current.request)
     log_setup.configure(settings["HARDEN_LOG_FORMAT"])
 
 
@@ -54,12 +68,18 @@ def stop() -> None:
     events.unlisten(RequestEnded, query_table.add)
     events.unlisten(RequestEnded, _look_for_repeats)
     events.unlisten(Repeats, _log_repeats)
+    request_end.batch(None)
     metrics.stop()
     ops_publish.stop()
     slow.stop()
     explain.stop()
     log_setup.configure(None)
     monitor.tag_statements(None)
+
+
+def judging(settings: Settings) -> Callable[[RequestEnded | None], None] | None:
+    """Return what is to judge each request; None where nothing is to be raised."""
+    return raise_repeats if settings["DB_REPEATS"] == "raise" else None
 
 
 def raise_repeats(ended: RequestEnded | None) -> None:

@@ -18,7 +18,7 @@ from pytest_postgresql import factories
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from backend import dropin, scope, watch  # noqa: E402
+from backend import dropin, request_end, scope, watch  # noqa: E402
 from backend.database_helper import close_pool  # noqa: E402
 from scripts.demo.seed import create_schema, seed  # noqa: E402
 from scripts.stack import Stack  # noqa: E402
@@ -26,6 +26,7 @@ from scripts.stack.bouncer import Bouncer  # noqa: E402
 from scripts.stack.postgres import Cluster  # noqa: E402
 
 ROLE = "app"
+request_end.BATCH = 1  # here a test sees at once what its request did; servers of their own do as in production
 HANG_AFTER = 400  # seconds; then every thread's stack is printed and the run ends
 
 
