@@ -22,6 +22,7 @@ from typing import Any
 from .whose import current_request
 
 MOST_ITEMS = 50  # of a list in an event
+LONGEST_SHOWN = 10_000  # characters of what is no plain data
 _TRACE = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 # Control characters of both kinds, what else breaks lines, half characters, what changes the direction of text.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -91,7 +92,11 @@ class JsonLines(logging.Formatter):
             line["event"] = event_fields(event)
         if trace := _trace(self, record):
             line["exception"] = trace
-        return json.dumps(line, default=_shown, separators=(",", ":"))
+        try:
+            return json.dumps(line, default=_shown, separators=(",", ":"), allow_nan=False)
+        except (TypeError, ValueError, RecursionError):  # an app's event that JSON has no words for, such as NaN
+            line["event"] = _shown(line.get("event"))
+            return json.dumps(line, default=_shown, separators=(",", ":"))
 
 
 def moment(seconds: float) -> str:
@@ -141,6 +146,6 @@ def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 def _shown(value: Any) -> str:
     try:
-        return str(value)
+        return str(value)[:LONGEST_SHOWN]
     except Exception as error:
         return f"<{type(value).__name__}: {type(error).__name__}>"

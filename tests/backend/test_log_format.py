@@ -125,6 +125,21 @@ def test_records_that_are_wrong_are_written_all_the_same() -> None:
     assert parsed(record("%(a)s", {"a": 1}))["message"] == "1"
 
 
+@pytest.mark.parametrize("event", [float("nan"), {"share": float("inf")}, {(1, 2): 3}, {1, 2}, object()])
+def test_an_event_that_json_has_no_words_for_is_shown_as_text(event: Any) -> None:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    line = json.loads(JsonLines().format(record("hello", event=event)), parse_constant=refuse)
+    assert (line["message"], line["event"]) == ("hello", str(event))
+
+
+def test_an_event_that_holds_itself_is_written() -> None:
+    event: dict[str, Any] = {}
+    event["self"] = event
+    assert parsed(record("hello", event=event))["message"] == "hello"
+
+
 def test_a_record_that_no_filter_has_seen_is_written() -> None:
     made = logging.getLogger("shop").makeRecord("shop", logging.INFO, "", 1, "hello", (), None)
     assert parsed(made)["message"] == "hello"
