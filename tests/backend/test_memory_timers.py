@@ -24,7 +24,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Timings:
 
 
 @pytest.mark.parametrize(
-    "decorate", [track_memory, track_memory(), memory_tracker, memory_tracker("export")], ids=str
+    "decorate", [track_memory, track_memory(), memory_tracker, memory_tracker("export")],
+    ids=["track_memory", "()", "memory_tracker", "named"],
 )
 def test_a_function_that_keeps_memory_is_seen_to_grow(decorate: Any, table: Timings) -> None:
     @decorate
