@@ -39,7 +39,9 @@ class HealthEndpoints:
         if path not in PATHS or (path in metrics_page.PATHS and not self._shows_metrics(path)):
             return self._app(environ, start_response)
         if environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
-            return _answer(environ, start_response, "405 Method Not Allowed", {"error": "GET only"})
+            body = json.dumps({"error": "GET only"}).encode()
+            allow = ("Allow", "GET, HEAD")
+            return _send(environ, start_response, "405 Method Not Allowed", "application/json", body, allow)
         if path == "/livez":
             return _answer(environ, start_response, "200 OK", health.live())
         if path == "/readyz":
@@ -66,12 +68,14 @@ def _answer(
 
 
 def _send(
-    environ: dict[str, Any], start_response: Callable[..., Any], status: str, kind: str, body: bytes
-) -> list[bytes]:
+    environ: dict[str, Any], start_response: Callable[..., Any], status: str, kind: str, body: bytes,
+    *more: tuple[str, str],
+) -> list[bytes]:  # fmt: skip
     headers = [
         ("Content-Type", kind),
         ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
+        *more,
     ]
     start_response(status, headers)
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]

@@ -53,11 +53,17 @@ def _family(metric: Metric, series: list[Series]) -> Any:
     }  # fmt: skip
     family = kinds[metric.kind](metric.name, metric.help, labels=metric.labels)
     for each in series:
+        labels = [_writable(label) for label in each.labels]
         if metric.kind == "histogram":
-            family.add_metric(each.labels, buckets(metric, each.values), each.values[-1])
+            family.add_metric(labels, buckets(metric, each.values), each.values[-1])
         else:
-            family.add_metric(each.labels, *each.values)
+            family.add_metric(labels, *each.values)
     return family
+
+
+def _writable(label: str) -> str:
+    """Return a label without the half signs that Python knows and UTF-8 does not: one would end the whole page."""
+    return label.encode("utf-8", "replace").decode("utf-8")
 
 
 def buckets(metric: Metric, values: tuple[float, ...]) -> list[tuple[str, float]]:

@@ -14,7 +14,6 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
@@ -45,7 +44,11 @@ def is_local(environ: Mapping[str, Any]) -> bool:
 
     A proxy on this machine makes the whole world look like loopback, but says that it forwards. A web page of the
     world can have its own name lead to 127.0.0.1 in a visitor's browser, but the browser sends that name as Host.
+    nginx that nobody told to say so sends no such header and 127.0.0.1 as Host, but HTTP/1.0, which only proxies and
+    old tools still speak (`proxy_http_version`, https://nginx.org/en/docs/http/ngx_http_proxy_module.html).
     """
+    if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
+        return False
     if environ.get("REMOTE_ADDR") not in LOOPBACK or any(environ.get(name) for name in FORWARDED):
         return False
     return bool(_LOCAL_HOST.fullmatch(environ.get("HTTP_HOST") or environ.get("SERVER_NAME") or ""))
@@ -74,11 +77,9 @@ def has_session(environ: Mapping[str, Any], token: str | None) -> bool:
     sent = environ.get("HTTP_COOKIE", "")
     if not token or COOKIE not in sent:
         return False
-    try:
-        cookie = SimpleCookie(sent).get(COOKIE)
-    except CookieError:
-        return False
-    found = _COOKIE_VALUE.fullmatch(cookie.value) if cookie is not None else None
+    # By hand: http.cookies gives up on all of them at one that the app has spelt its own way, such as JSON.
+    pairs = (each.strip().partition("=") for each in sent.split(";"))
+    found = _COOKIE_VALUE.fullmatch(next((value for name, _, value in pairs if name == COOKIE), ""))
     if found is None or not hmac.compare_digest(found[2], _signature(found[1], token)):
         return False
     return time.time() < int(found[1]) <= time.time() + SESSION

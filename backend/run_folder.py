@@ -211,7 +211,7 @@ def _held(folder: Path, worker: str) -> int:
 def is_held(path: Path) -> bool:
     """Tell whether somebody lives who holds a lock; one that cannot be opened counts as held."""
     try:
-        # Not blocking: in /dev/shm somebody else may have put a pipe of that name, whose opening would wait for ever.
+        # Not blocking: somebody else may have put a pipe of that name into /dev/shm; opening it would never end.
         lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return False

@@ -73,3 +73,10 @@ def test_the_library_is_imported_by_nobody_until_a_page_is_written() -> None:
     code = "import sys, backend.metrics_page, backend.serving; print('prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "False\n", done.stderr
+
+
+def test_half_a_sign_in_a_label_does_not_end_the_page() -> None:
+    """Python reads "\\udcff" from JSON; UTF-8 has no such sign, and one label of it made every scrape fail."""
+    for accept in ("", "application/openmetrics-text; version=1.0.0"):
+        body, _ = written([Series("harden_query_errors", ("f", "SELECT a\udcff"), (1.0,))], accept)
+        assert b'summary="SELECT a?"' in body

@@ -43,6 +43,12 @@ def test_a_name_that_leads_here_is_not_this_machine(host: str) -> None:
     assert not may_see({**NEAR, "HTTP_HOST": host}, None)
 
 
+def test_a_proxy_that_says_nothing_and_speaks_http_1_0_is_not_this_machine() -> None:
+    """nginx with a bare `proxy_pass http://127.0.0.1:8000` sends 127.0.0.1 as Host, and no other header."""
+    assert may_see({**NEAR, "SERVER_PROTOCOL": "HTTP/1.1"}, None)
+    assert not may_see({**NEAR, "SERVER_PROTOCOL": "HTTP/1.0"}, None)
+
+
 @pytest.mark.parametrize(
     "address", ["", "203.0.113.9", "10.0.0.1", "127.0.0.2", "127.0.0.1, 1.2.3.4", "localhost"]
 )
@@ -79,6 +85,13 @@ def test_a_session_opens_until_it_ends() -> None:
     assert not may_see({**FAR, **cookie(session_value(TOKEN, now + SESSION))}, TOKEN)  # nobody gives one so long
     assert not may_see({**FAR, **cookie(session_value("another token", now))}, TOKEN)
     assert not may_see({**FAR, **cookie(session_value(TOKEN, now))}, None)
+
+
+@pytest.mark.parametrize("other", ['prefs={"a":"b"}', "valueless", "path=x", "list[]=1", 'broken="', "=", ""])
+def test_a_cookie_of_the_app_s_own_spelling_ends_no_session(other: str) -> None:
+    session = f"{COOKIE}={session_value(TOKEN, time.time())}"
+    for sent in (f"{other}; {session}", f"{session}; {other}", f"{other};{session};{other}"):
+        assert may_see({**FAR, "HTTP_COOKIE": sent}, TOKEN)
 
 
 def test_a_session_holds_no_token_and_cannot_be_lengthened() -> None:
