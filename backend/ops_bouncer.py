@@ -9,8 +9,6 @@ import threading
 import time
 from typing import Any
 
-import psycopg2
-
 from . import pgbouncer_stats
 
 KEEP_ANSWER = 2.0  # seconds; a failure is kept as long
@@ -57,7 +55,7 @@ class Bouncer:
     def _ask(self) -> Row:
         try:
             answers = pgbouncer_stats.ask(self._dsn, [f"SHOW {table.upper()}" for table in COLUMNS])
-        except (psycopg2.Error, OSError) as error:
+        except Exception as error:  # also what is no PgBouncer: the rest of the page stays
             lines = str(error).strip().splitlines()
             return {"error": f"PgBouncer does not answer: {lines[0] if lines else type(error).__name__}"}
         return {

@@ -114,8 +114,9 @@ def _wait(conn: Any, deadline: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0.0:
             raise TimeoutError(f"no answer within {PATIENCE:.0f} s")
-        readers, writers = ([conn], []) if state == extensions.POLL_READ else ([], [conn])
-        select.select(readers, writers, [], left)
+        waiting = select.poll()  # not select.select(): that knows no file descriptor above 1023
+        waiting.register(conn, select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
+        waiting.poll(left * 1000.0)
 
 
 def _of_pools(rows: list[Row]) -> Iterator[Series]:

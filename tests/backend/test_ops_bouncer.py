@@ -21,7 +21,7 @@ def console(own_stack: Stack, own: Cluster) -> str:
     if running is None:
         pytest.skip("pgbouncer is not installed (apt-get install pgbouncer)")
     config = own_stack.run.path / "pgbouncer-ops" / "pgbouncer.ini"
-    config.write_text(config.read_text().replace("[pgbouncer]\n", "[pgbouncer]\nstats_users = app\n"))
+    config.write_text(config.read_text().replace("stats_users = \n", "stats_users = app\n"))
     running.restart()
     return str(running.url("pgbouncer", "app"))
 

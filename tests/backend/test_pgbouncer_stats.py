@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import resource
 import socket
 import threading
 import time
@@ -27,7 +29,7 @@ def open_bouncer(own_stack: Stack, own: Cluster) -> Bouncer:
     if running is None:
         pytest.skip("pgbouncer is not installed (apt-get install pgbouncer)")
     config = own_stack.run.path / "pgbouncer-console" / "pgbouncer.ini"
-    config.write_text(config.read_text().replace("[pgbouncer]\n", "[pgbouncer]\nstats_users = app\n"))
+    config.write_text(config.read_text().replace("stats_users = \n", "stats_users = app\n"))
     running.restart()
     return running
 
@@ -113,3 +115,20 @@ def _dsn(bouncer: Bouncer) -> str:
 
 def _console(bouncer: Bouncer) -> Console:
     return Console(_dsn(bouncer))
+
+
+def test_a_process_with_more_than_a_thousand_open_files_asks_as_well(open_bouncer: Bouncer) -> None:
+    """select() knows no file descriptor above 1023: the console read as down, and the page of /ops/ failed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("this process may not open 2048 files (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    opened: list[int] = []
+    try:
+        while not opened or opened[-1] < 1024:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+        assert ask(open_bouncer.url("pgbouncer", "app"), ["SHOW POOLS"])[0]
+    finally:
+        for each in opened:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
