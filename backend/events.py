@@ -91,6 +91,7 @@ class SlowQuery:
         is_timeout: whether the server's statement_timeout ended it.
         values: the values of its parameters as text; None unless DB_QUERY_VALUES is on.
         explain: what can be asked for its plan, called with nothing; None when there is nothing to ask.
+        caller: the line in another file that called the one of the site; "" where there is none.
     """
 
     statement: Statement
@@ -103,6 +104,7 @@ class SlowQuery:
     is_timeout: bool = False
     values: str | None = None
     explain: Any = None
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)

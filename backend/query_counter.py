@@ -196,4 +196,6 @@ def _can_see() -> bool:
     """Tell whether anything that the app may connect through is the kit's."""
     if dropin.installed() is not None or unpooled.is_watching():
         return True
-    return any(not each.closed for each in fork.protected() if hasattr(each, "getconn"))
+    # Those of a drop-in that is gone lead nowhere, and stay for as long as the garbage collector likes.
+    pools = (each for each in fork.protected() if not isinstance(each, dropin.ReturningPool))
+    return any(not each.closed for each in pools if hasattr(each, "getconn"))

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from . import events, monitor
-from .callsite import site_of_code
+from .callsite import app_stack, file_and_line, site_of_code
 from .events import SlowQuery
 from .fingerprint import LONGEST, Statement, statement_of
 from .lines import Call, rendered
@@ -103,7 +103,16 @@ def tell(
         request_id=request.request_id if request is not None else "",
         sqlstate=sqlstate, is_timeout=_is_timeout(cursor, sqlstate, error, taken),
         values=_values(text, values), explain=_explain(cursor, statement, sqlstate) if is_plain else None,
+        caller=_caller(frame, site, request),
     ))  # fmt: skip
+
+
+def _caller(frame: FrameType, site: str, request: QueryLog | None) -> str:
+    """Return who called a line in another file: of a helper such as `db.query` the line alone says little."""
+    if request is not None and site.endswith(f" in {request.function.rpartition('.')[2]}"):
+        return ""  # the view itself; its callers are decorators
+    here = file_and_line(site)[0]
+    return next((outer for outer in app_stack(frame) if file_and_line(outer)[0] != here), "")
 
 
 def _text(query: Any) -> tuple[str | bytes, bool]:
@@ -159,6 +168,7 @@ def message(found: SlowQuery, due: Due = NOTHING_HELD) -> str:
         found: the query.
         due: what was not logged since the last line.
     """
+    caller = f", called from {found.caller}" if found.caller else ""
     rows = f", {found.rows} rows" if found.rows >= 0 and not found.sqlstate else ""
     route = f", route {found.route}" if found.route else ""
     more = f"; {due.held_back} more since the last line, {due.held_seconds:.2f} s" if due.held_back else ""
@@ -167,17 +177,21 @@ def message(found: SlowQuery, due: Due = NOTHING_HELD) -> str:
     plan = found.explain() if found.explain is not None else None
     shown = f"; plan: {'; '.join(line.strip() for line in plan.splitlines())}" if plan else ""
     return (
-        f"{_what(found)} (limit {_limit:.2f}) at {found.site}{route}{rows}: "
+        f"{_what(found)} (limit {_shown(_limit)}) at {found.site}{caller}{route}{rows}: "
         f"{_short(found.statement.text)}{values}{more}{shown}"
     )
 
 
 def _what(found: SlowQuery) -> str:
     if found.is_timeout:
-        return f"statement_timeout ended a query after {found.seconds:.2f} s"
+        return f"statement_timeout ended a query after {_shown(found.seconds)} s"
     if found.sqlstate in _ENDINGS:
-        return f"{_ENDINGS[found.sqlstate]} {found.seconds:.2f} s"
-    return f"slow query: {found.seconds:.2f} s{' until its error ' + found.sqlstate if found.sqlstate else ''}"
+        return f"{_ENDINGS[found.sqlstate]} {_shown(found.seconds)} s"
+    return f"slow query: {_shown(found.seconds)} s{' until its error ' + found.sqlstate if found.sqlstate else ''}"
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds >= 0.01 else f"{seconds:.4f}"
 
 
 def _short(text: str) -> str:

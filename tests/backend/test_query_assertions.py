@@ -15,6 +15,7 @@ from backend import (
     QueryCountError,
     RepeatsError,
     assert_queries,
+    dropin,
     install,
     no_repeats,
     uninstall,
@@ -139,6 +140,18 @@ def test_a_blind_check_does_not_pass(dsn: str) -> None:
         _loop(dsn, 1)
     with pytest.raises(MonitorError), no_repeats():
         _loop(dsn, 9)
+
+
+def test_a_check_after_uninstall_is_blind_though_a_pool_is_still_in_memory(dsn: str) -> None:
+    install(0)
+    _loop(dsn, 1)
+    drop_in = dropin.installed()
+    assert drop_in is not None
+    pools = list(drop_in.pools.values())
+    uninstall()
+    with pytest.raises(MonitorError), no_repeats():
+        _loop(dsn, 9)
+    assert pools
 
 
 def test_an_allowed_line_is_no_repeat_but_counts(plain: str) -> None:

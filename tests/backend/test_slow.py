@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -63,6 +64,46 @@ def test_a_slow_query_is_told_with_its_line_and_without_its_values(
     assert found.seconds >= 0.03
     assert (found.rows, found.route, found.request_id, found.sqlstate, found.values) == (1, "", "", "", None)
     assert not found.is_timeout
+
+
+def test_of_a_helper_in_another_file_the_caller_is_told_as_well(
+    make_pool: MakePool, told: list[SlowQuery], tmp_path: Path
+) -> None:
+    start()
+    helper: dict[str, Any] = {}
+    source = "def query(conn, sql):\n    conn.cursor().execute(sql)\n"
+    exec(compile(source, str(tmp_path / "db.py"), "exec"), helper)
+    with make_pool().connection() as conn:
+        helper["query"](conn, "SELECT pg_sleep(0.03)")
+        _sleep(conn)
+    by_helper, here = told
+    assert by_helper.site.endswith("db.py:2 in query")
+    assert by_helper.caller.endswith(" in test_of_a_helper_in_another_file_the_caller_is_told_as_well")
+    assert f"{by_helper.site}, called from {by_helper.caller}" in slow.message(by_helper)
+    assert "called from" not in slow.message(here)
+
+
+def test_decorators_around_a_view_are_not_told_as_its_callers(
+    make_pool: MakePool, told: list[SlowQuery], tmp_path: Path
+) -> None:
+    start()
+    decorators: dict[str, Any] = {}
+    exec(compile("def call(f, *args):\n    f(*args)\n", str(tmp_path / "auth.py"), "exec"), decorators)
+    with make_pool().connection() as conn, watching() as watched:
+        watched.kind, watched.function = "request", "shop._sleep"
+        decorators["call"](_sleep, conn)
+    assert (told[0].site.rpartition(" in ")[2], told[0].caller) == ("_sleep", "")
+
+
+def _sleep(conn: Any) -> None:
+    conn.cursor().execute("SELECT pg_sleep(0.03)")
+
+
+def test_a_limit_of_a_few_milliseconds_is_told_as_one(make_pool: MakePool, told: list[SlowQuery]) -> None:
+    start(DB_SLOW_QUERY_MS=2)
+    with make_pool().connection() as conn:
+        _sleep(conn)
+    assert "(limit 0.0020)" in slow.message(told[0])
 
 
 def test_0_reports_nothing(make_pool: MakePool, told: list[SlowQuery]) -> None:
@@ -202,9 +243,7 @@ def test_whatever_the_sql_is_made_of_no_value_gets_out(
     assert len(caplog.messages[0].splitlines()) == 1
 
 
-def test_batches_procedures_and_named_cursors_are_told_too(
-    make_pool: MakePool, told: list[SlowQuery]
-) -> None:
+def test_batches_procedures_and_named_cursors_are_told_too(make_pool: MakePool, told: list[SlowQuery]) -> None:
     start()
     with make_pool().connection() as conn, watching("job"):
         conn.cursor().executemany(SLEEP, [(1,), (2,)])
