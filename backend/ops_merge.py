@@ -98,9 +98,12 @@ def number(value: Any) -> float:
     Raises:
         ValueError: it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{str(value)[:40]!r} is no number")
-    return value
+    try:
+        if not isinstance(value, bool) and isinstance(value, (int, float)) and math.isfinite(value):
+            return value
+    except OverflowError:  # a whole number that no float holds
+        pass
+    raise ValueError(f"{str(value)[:40]!r} is no number")
 
 
 class Totals:

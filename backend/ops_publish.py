@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from . import events, ops_data
@@ -51,7 +52,10 @@ class Publisher:
                 return
             self._pid = pid
         atexit.register(self._last_words, pid)
-        threading.Thread(target=self._run, name="harden-ops", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="harden-ops", daemon=True).start()
+        except RuntimeError as error:  # a request may be waiting for this
+            log.error("no thread for the ops page (%s); the other workers do not show this one", error)
 
     def publish(self) -> None:
         """Write this process's figures.
@@ -103,6 +107,10 @@ class Publisher:
         for file in self.folder.files(KIND):
             if not file.is_alive and age(file.path) > KEEP_DEAD:
                 self.folder.remove(file)
+        for partial in self.folder.path.glob(f"*.{KIND}.new") if self.folder.path is not None else ():
+            if age(partial) > KEEP_DEAD:  # of who was killed while writing
+                with suppress(OSError):
+                    partial.unlink()
 
 
 def age(path: Path) -> float:
@@ -120,10 +128,15 @@ def write(path: Path, body: bytes) -> None:
         OSError: the folder is gone, full or not ours.
     """
     partial = path.with_name(f"{path.name}.new")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(body)
-    partial.replace(path)
+    try:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(body)
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)  # half of it would only fill what is full
+        raise
 
 
 def forget() -> None:

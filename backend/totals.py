@@ -80,10 +80,12 @@ def read_all(folder: RunFolder, own: board.Board | None) -> Totals:
         totals = Totals()
         for series in past.series:
             totals.add(series)
-        for file in folder.files(KIND):
-            if file.worker not in past.workers and (own is None or file.path != own.path):
+        # By name, the own one among them: whoever answers, the same labels are those that there was room for.
+        files = folder.files(KIND)
+        for file in files:
+            if file.worker not in past.workers:
                 _add_worker(totals, file)
-        if own is not None:
+        if own is not None and own.path not in {file.path for file in files}:
             _add(totals, own.read(), is_alive=True)
         if _identity(folder) == before or look == LOOKS - 1:
             return totals

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -272,6 +273,50 @@ def test_a_file_that_is_no_snapshot_is_passed_over_and_said_once(
         assert view.data()["service"]["requests"] == 8
         view.data()
     assert len(caplog.records) == 1
+
+
+def test_a_whole_number_that_no_float_holds_is_passed_over(
+    publisher: Publisher, another: Callable[..., Path]
+) -> None:
+    fill()
+    with pytest.raises(ValueError, match="is no number"):
+        ops_merge.number(10**400)
+    another(left().replace(b'"uptime":', b'"uptime":1' + b"0" * 400 + b',"was":'))
+    assert View(publisher).data()["service"]["requests"] == 4
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(publisher: Publisher) -> None:
+    folder = publisher.folder.path
+    assert folder is not None
+    (folder / "taken").mkdir()  # a folder is in the way, as a full disk would be
+    with pytest.raises(OSError, match="taken"):
+        write(folder / "taken", b"figures")
+    assert list(folder.glob("*.new")) == []
+
+
+def test_what_a_killed_worker_has_written_half_goes_after_an_hour(publisher: Publisher) -> None:
+    folder = publisher.folder.path
+    assert folder is not None
+    old, new = folder / f"1-00000001.{KIND}.new", folder / f"2-00000002.{KIND}.new"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 5000, time.time() - 5000))
+    publisher._clear_away()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_system_without_a_thread_left_fails_no_request(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    publisher.ensure()
+    publisher.ensure()
+    assert [record.message for record in caplog.records if "can't start" in record.message] == [
+        "no thread for the ops page (can't start new thread); the other workers do not show this one"
+    ]
 
 
 def test_a_half_written_file_a_link_and_a_pipe_are_passed_over(

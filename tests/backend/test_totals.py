@@ -193,6 +193,21 @@ def test_labels_beyond_the_limit_go_to_other(folder: RunFolder, dead: Dead) -> N
     assert found[OTHER, OTHER] == [20.0]
 
 
+def test_whoever_answers_has_room_for_the_same_labels(folder: RunFolder, dead: Dead) -> None:
+    """Each worker put its own last, so that a counter of many routes fell and rose with who was scraped."""
+    most = BY_NAME[ERRORS].most
+    own = Board(folder.path_of("metrics"), SCHEMA)
+    for number in range(most):
+        at = own.series(ERRORS, (f"own{number}", "SELECT t"), 1)
+        assert at is not None
+        own.cells[at] = 1.0
+    dead(1.0, label="another's")
+    one, other = read_all(folder, own).values, read_all(folder, None).values
+    own.close()
+    assert one == other
+    assert one[ERRORS, (OTHER, OTHER)] == [1.0]
+
+
 @pytest.mark.parametrize("text", ["", "[", "{}", '{"schema": "x"}', '{"schema": 1, "workers": 2, "series": [3]}'])
 def test_a_broken_file_is_said_and_counts_nothing(folder: RunFolder, dead: Dead, text: str) -> None:
     assert folder.path is not None
