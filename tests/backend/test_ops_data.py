@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend import events, ops_data, ops_publish
+from backend import events, ops_data, ops_merge, ops_publish
 from backend.events import QueryGroup, RepeatedLine, Repeats, RequestEnded, SlowQuery
 from backend.fingerprint import statement_of
 from backend.ops_merge import Totals
