@@ -44,8 +44,8 @@ def is_local(environ: Mapping[str, Any]) -> bool:
 
     A proxy on this machine makes the whole world look like loopback, but says that it forwards. A web page of the
     world can have its own name lead to 127.0.0.1 in a visitor's browser, but the browser sends that name as Host.
-    nginx that nobody told to say so sends no such header and 127.0.0.1 as Host, but speaks HTTP/1.0 by default, which
-    else only old tools do (http://nginx.org/en/docs/http/ngx_http_proxy_module.html, `proxy_http_version`).
+    nginx that nobody told to say so sends no such header and 127.0.0.1 as Host, but HTTP/1.0 by default, as else
+    only old tools do (http://nginx.org/en/docs/http/ngx_http_proxy_module.html, `proxy_http_version`).
     """
     if environ.get("SERVER_PROTOCOL") == "HTTP/1.0":
         return False
