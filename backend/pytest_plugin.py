@@ -12,6 +12,7 @@ N+1 passes the tests.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from werkzeug.test import Client
 
 from . import dropin, monitor, query_assertions, unpooled
 from .close_log import CloseLog
-from .errors import HardenError
+from .errors import HardenError, MonitorError
 from .events import Repeats
 from .query_assertions import refuse_count, refuse_repeats
 from .query_counter import PAIR, QueryCounter, switch_off, switch_on
@@ -92,6 +93,7 @@ class _TestCounter(QueryCounter):
     """Counts the queries of one test, and judges them by its markers and the run's options."""
 
     def __init__(self, item: pytest.Item, config: pytest.Config) -> None:
+        __tracebackhide__ = True
         self.most, limit = _most_queries(item), item.get_closest_marker("no_repeats")
         self.found_fault = False
         self.is_marked = self.most is not None or limit is not None
@@ -99,7 +101,8 @@ class _TestCounter(QueryCounter):
         self.is_strict = limit is not None or (config.getoption("--fail-on-repeats") and not is_excused)
         allowed = int(config.getini("harden_repeat_limit"))
         if limit is not None:
-            allowed = limit.kwargs.get("limit", *(limit.args[:1] or (allowed,)))
+            given = [*limit.args, *limit.kwargs.values()] or [allowed]
+            allowed = _whole(given, "no_repeats takes one number or none: @pytest.mark.no_repeats(limit=3)")
         super().__init__(item.name, limit=allowed)
 
     def _judge(self) -> None:
@@ -115,16 +118,24 @@ class _TestCounter(QueryCounter):
 
 
 def _most_queries(item: pytest.Item) -> int | None:
+    __tracebackhide__ = True
     marker = item.get_closest_marker("max_queries")
     if marker is None:
         return None
     given = [*marker.args, *marker.kwargs.values()]
-    if len(given) != 1 or not isinstance(given[0], int):
-        raise pytest.UsageError("max_queries takes one number: @pytest.mark.max_queries(4)")
+    return _whole(given, "max_queries takes one number: @pytest.mark.max_queries(4)")
+
+
+def _whole(given: list[Any], advice: str) -> int:
+    """Return a marker's only argument, a whole number of 0 or more."""
+    __tracebackhide__ = True
+    if len(given) != 1 or type(given[0]) is not int or given[0] < 0:
+        raise pytest.UsageError(f"{advice}; it was given {', '.join(map(repr, given)) or 'none'}")
     return given[0]
 
 
 def _is_excused(item: pytest.Item) -> bool:
+    __tracebackhide__ = True
     marker = item.get_closest_marker("allow_repeats")
     if marker is None:
         return False
@@ -156,7 +167,8 @@ class _Run:
         _client.run_wsgi_app = self._run_client
         if self._how == "true":
             dropin.uninstall()
-        unpooled.unwatch_connects()
+        with suppress(MonitorError):  # the app's own install() stands before it, and the process ends anyhow
+            unpooled.unwatch_connects()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:

@@ -19,6 +19,7 @@ _VALUE = re.compile(r"=\s*(?:\?|%s)")
 _SINGLE = re.compile(r"\s*(?:limit\s+(?:\?|1))?\s*;?\s*", re.IGNORECASE)  # nothing more than the key is asked for
 _ALIAS = re.compile(rf"\s*(?:as\s+)?(?:{_NAME})?\s*", re.IGNORECASE)  # of the only table
 _FIGURES = re.compile(r"select (?!distinct\b)[^?]*\b(?:count|sum|avg|min|max|every|bool_and|bool_or|\w+_agg)\(")
+_CALLS = re.compile(r"select [\w.]+\([^()]*\)(?: as \w+)?")
 _ENDED = re.compile(r"\b(?:group by|order by|having|limit|offset|fetch|union|over)\b|;")
 _LOCKS = re.compile(r"\bfor (?:no key )?update\b|\bfor (?:key )?share\b")
 WRITES = {
@@ -46,6 +47,8 @@ def advice_for(group: QueryGroup) -> tuple[str, str]:
 
 def _advice_for_read(group: QueryGroup) -> tuple[str, str]:
     text = group.statement.text
+    if _CALLS.fullmatch(text):
+        return "one call per row: call it for all of them by one statement, SELECT f(id) FROM unnest(%s) AS id", ""
     key, table = _BY_KEY.search(text), _TABLE.search(text)
     if key is None or table is None or text.count("select") > 1:
         return AT_ONCE, ""

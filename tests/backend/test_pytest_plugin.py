@@ -340,3 +340,30 @@ def test_an_app_that_has_adopted_the_kit_needs_no_setting(run: Run) -> None:
     failed = set(re.findall(r"^FAILED test_shop.py::(\w+)", done.stdout, re.MULTILINE))
     assert failed == {"test_loop", "test_loop_of_a_stream_that_nobody_reads_to_its_end"}, done.stdout
     assert "3 repeated queries in /rows" in done.stdout
+
+
+def test_an_app_that_installs_the_drop_in_itself_beside_watch_harms_no_run(run: Run) -> None:
+    """Its own install() stands before the plugin's and is never undone: the run ended with a stack trace."""
+    done = run("import their_kit; their_kit.install(0)\n" + FIXTURES, "-k", "few or test_counter")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Error" not in done.stderr
+
+
+def test_markers_that_say_nothing_are_refused_with_the_right_form(run: Run) -> None:
+    tests = """
+import pytest
+
+@pytest.mark.parametrize("n", [
+    pytest.param(0, marks=pytest.mark.max_queries(-1)),
+    pytest.param(1, marks=pytest.mark.max_queries(True)),
+    pytest.param(2, marks=pytest.mark.no_repeats("three")),
+    pytest.param(3, marks=pytest.mark.no_repeats(limit=None)),
+    pytest.param(4, marks=pytest.mark.no_repeats(1, 2)),
+])
+def test_wrong(n):
+    pass
+"""
+    done = run(tests)
+    assert _outcome(done) == {"failed": 5}, done.stdout
+    assert "it was given 'three'" in done.stdout
+    assert "def _most_queries" not in done.stdout
