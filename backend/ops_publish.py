@@ -29,6 +29,7 @@ WANTED = "page.wanted"  # touched by who looks; no worker's file, for anybody ma
 EVERY, UNWATCHED = 1.0, 10.0  # seconds between two snapshots while somebody looks, and while nobody does
 LOOKS_FOR = 10.0  # seconds that one look counts as looking
 KEEP_DEAD = 3600.0  # seconds that the last words of a dead worker are kept
+MOST_DEAD = 200  # of them: under load, workers that end after so many requests would fill the memory otherwise
 
 
 class Publisher:
@@ -103,9 +104,11 @@ class Publisher:
                 log.debug("no last words for the ops page", exc_info=True)
 
     def _clear_away(self) -> None:
-        """Delete what workers have left that died long ago."""
-        for file in self.folder.files(KIND):
-            if not file.is_alive and age(file.path) > KEEP_DEAD:
+        """Delete what workers have left that died long ago, or so many deaths ago."""
+        dead = [(age(file.path), file) for file in self.folder.files(KIND) if not file.is_alive]
+        dead.sort(key=lambda each: each[0])
+        for place, (seconds, file) in enumerate(dead):
+            if seconds > KEEP_DEAD or place >= MOST_DEAD:
                 self.folder.remove(file)
         for partial in self.folder.path.glob(f"*.{KIND}.new") if self.folder.path is not None else ():
             if age(partial) > KEEP_DEAD:  # of who was killed while writing

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     token = token_from(options.token_file, dict(os.environ))
     service = Service(options.url, token, allows_plain=options.plain_http)
     if options.format == "json":
-        data = service.ask()
+        data = service.ask_once()
         print(json.dumps(data, indent=1))
         return 1 if complaints(data) else 0
     try:
@@ -63,13 +63,13 @@ def run(options: argparse.Namespace) -> int:
     from .live import watch
     from .screen import plain
 
-    data = service.ask()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that knows ASCII alone
     console = Console(highlight=False, markup=False, emoji=False)
     if options.once or not sys.stdout.isatty() or console.is_dumb_terminal:
+        data = service.ask_once()
         width = shutil.get_terminal_size((WIDTH, 24)).columns
         console = Console(highlight=False, markup=False, emoji=False, width=max(40, width))
         print(plain(console, data, service.url))
         return 1 if complaints(data) else 0
-    return watch(service, data, console, options.interval)
+    return watch(service, service.ask(), console, options.interval)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from ..errors import CommandError
+from .figures import number, rows
 
 PAGE = "/ops/data.json"
 VERSION = 1  # of the data that is understood here
@@ -23,6 +24,8 @@ PATIENCE = 5.0  # seconds for each step of an answer
 LONGEST = 15.0  # seconds for the whole of it
 MOST_BYTES = 32_000_000
 MOST_TOKEN = 4096
+OLD = 2.5  # seconds; workers write every second while somebody looks, else every ten
+NOTICED = 1.5  # seconds until they have seen that somebody does, and written
 
 
 class Service:
@@ -75,6 +78,19 @@ class Service:
         if status != 200:
             self._refused(status, headers)
         return self._figures(body)
+
+    def ask_once(self) -> dict[str, Any]:
+        """Return the figures for who looks once: those after the workers have noticed that somebody looks.
+
+        Raises:
+            CommandError: as `ask`.
+        """
+        data = self.ask()
+        now = number(data.get("now"))
+        if any(now - number(worker.get("when")) > OLD for worker in rows(data, "workers")):
+            time.sleep(NOTICED)
+            data = self.ask()
+        return data
 
     def _fetch(self) -> tuple[int, Any, bytes]:
         connection = self._connection()

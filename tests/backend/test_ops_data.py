@@ -285,6 +285,18 @@ def test_a_whole_number_that_no_float_holds_is_passed_over(
     assert View(publisher).data()["service"]["requests"] == 4
 
 
+def test_of_many_workers_that_ended_the_last_ones_are_kept(
+    publisher: Publisher, another: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker ends after some thousand requests: a busy service left a file of each, for an hour, in memory."""
+    monkeypatch.setattr(ops_publish, "MOST_DEAD", 3)
+    paths = [another(b"{}", number) for number in range(1, 8)]
+    for number, path in enumerate(paths):
+        os.utime(path, (time.time() - number * 10, time.time() - number * 10))
+    publisher._clear_away()
+    assert [path.exists() for path in paths] == [True] * 3 + [False] * 4
+
+
 def test_what_cannot_be_written_whole_leaves_nothing(publisher: Publisher) -> None:
     folder = publisher.folder.path
     assert folder is not None

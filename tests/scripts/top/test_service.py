@@ -40,6 +40,17 @@ def test_a_prefix_is_kept_and_the_token_is_sent(serve: Any) -> None:
     assert (path, headers["Authorization"]) == ("/shop/ops/data.json", "Bearer abc")
 
 
+@pytest.mark.parametrize(("when", "asked"), [(99.5, 1), (91.0, 2), ("x", 2)])
+def test_who_looks_once_asks_again_when_workers_had_nobody_who_looked(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, when: Any, asked: int
+) -> None:
+    """Workers write every ten seconds while nobody looks: a first answer lacks what they have served since."""
+    monkeypatch.setattr("scripts.top.service.NOTICED", 0.01)
+    data = {**GOOD, "now": 100.0, "workers": [{"when": 100.0}, {"when": when}]}
+    assert Service(serve(200, data)).ask_once() == data
+    assert len(serve.seen) == asked
+
+
 def test_without_a_token_none_is_sent(serve: Any) -> None:
     Service(serve(200, GOOD)).ask()
     assert "Authorization" not in serve.seen[0][1]
