@@ -178,6 +178,7 @@ class _Run:
             return (yield)
         try:
             with counter:
+                _count_in_context_of(item)
                 return (yield)
         except HardenError as error:
             if counter.found_fault:  # not the test's own: where in the plugin it was raised says nothing
@@ -243,6 +244,13 @@ class _Run:
             yield "Repeats:"
         for line, tests_with in sorted(self._repeats.items())[: 2 * SHOWN]:
             yield f"  {line} (in {tests_with} test{'s' * (tests_with != 1)})"
+
+
+def _count_in_context_of(item: pytest.Item) -> None:
+    """Have the queries of a `unittest.IsolatedAsyncioTestCase` counted: it took its context when it was made."""
+    context = getattr(getattr(item, "instance", None), "_asyncioTestContext", None)  # since Python 3.11
+    if context is not None:
+        context.run(monitor.at_work.set, monitor.current())
 
 
 def _without_times(found: Repeats) -> str:

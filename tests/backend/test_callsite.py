@@ -14,7 +14,7 @@ import flask
 import psycopg2.extras
 import pytest
 
-from backend import callsite, monitor
+from backend import Hardening, callsite, monitor
 from backend.callsite import add_app_folder, app_stack, file_and_line, is_app_file, outward, site_of_code
 
 STANDARD = str(Path(os.__file__).parent)
@@ -153,7 +153,8 @@ def test_recursion_is_seen_to_a_depth() -> None:
     assert len(set(stack)) == 1
 
 
-def test_who_sends_a_request_is_no_caller_of_what_it_asks() -> None:
+@pytest.mark.parametrize("path", ["/", "/stream"])
+def test_who_sends_a_request_is_no_caller_of_what_it_asks(url: str, path: str) -> None:
     app, found = flask.Flask(__name__), list[tuple[str, ...]]()
 
     @app.get("/")
@@ -161,8 +162,14 @@ def test_who_sends_a_request_is_no_caller_of_what_it_asks() -> None:
         found.append(app_stack(sys._getframe()))
         return ""
 
-    app.test_client().get("/")
-    assert [site.rpartition(" in ")[2] for site in found[0]] == ["index"]
+    @app.get("/stream")
+    def stream() -> flask.Response:
+        return flask.Response(part() for part in [index])
+
+    Hardening(app, DATABASE_URL=url)
+    with app.test_client().get(path) as response:
+        assert response.data == b""
+    assert {site.rpartition(" in ")[2] for site in found[0]} <= {"index", "stream"}
 
 
 def test_pages_of_one_call_are_marked(tmp_path: Path) -> None:

@@ -367,3 +367,32 @@ def test_wrong(n):
     assert _outcome(done) == {"failed": 5}, done.stdout
     assert "it was given 'three'" in done.stdout
     assert "def _most_queries" not in done.stdout
+
+
+def test_unittest_s_own_classes_are_counted_asynchronous_ones_too(run: Run) -> None:
+    tests = """
+import unittest, pytest
+from shop import query
+
+@pytest.mark.max_queries(1)
+class TestPlain(unittest.TestCase):
+    def setUp(self):
+        query("SELECT 0")
+    def test_few(self):
+        pass
+    def test_many(self):
+        query("SELECT 1")
+
+@pytest.mark.max_queries(1)
+class TestAsync(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self):
+        query("SELECT 0")
+    async def test_few(self):
+        pass
+    async def test_many(self):
+        query("SELECT 1")
+"""
+    done = run(tests)
+    assert set(re.findall(r"^FAILED test_shop.py::(\w+::\w+)", done.stdout, re.MULTILINE)) == {
+        "TestPlain::test_many", "TestAsync::test_many"
+    }, done.stdout  # fmt: skip
