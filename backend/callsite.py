@@ -26,7 +26,8 @@ _BATCHES = frozenset({"execute_values", "execute_batch"})
 _OUR_BATCHES = frozenset({"batch.py", "batch_write.py", "lookup.py"})
 # Where a request begins. Who sent it, such as a loop of a test, is no caller of its queries.
 _REQUESTS = {
-    "wsgi_app": "app.py", "run_wsgi_app": "test.py", "__call__": "request_watch.py", "__next__": "request_watch.py",
+    "wsgi_app": "app.py", "run_wsgi_app": "test.py", "__call__": "request_watch.py",
+    "__next__": "request_watch.py",
 }  # fmt: skip
 # Code of its own up to Python 3.11, which nobody knows by that name.
 _COMPREHENSION = re.compile(r"(?:\.<locals>)?\.?<(?:listcomp|setcomp|dictcomp|genexpr)>")
