@@ -81,8 +81,9 @@ class Metrics:
         request_end.flush()
         with self._guard:
             self._figures.look()
-        board = self.recorder.board  # a folder that was there may be gone by now
-        is_alone = self.folder.path is None or board is None or board.path is None
+        board = self.recorder.board
+        path = None if board is None or self.folder.path is None else board.path
+        is_alone = path is None or not path.exists()  # a cleaner of old files may have taken it, or the folder
         self.recorder.put("harden_metrics_alone", (), (float(is_alone),))
 
     def read(self) -> Totals:
