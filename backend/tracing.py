@@ -27,6 +27,7 @@ HOW = "pip install opentelemetry-sdk opentelemetry-instrumentation-flask"
 MOST_CLASSES = 1000
 _api: Any = None  # the module opentelemetry.trace, once queries are traced
 _tracer: Any = None
+_MARKS = {"__slots__": (), "_is_traced": True}
 _classes: dict[type[Any], type[Any]] = {}
 
 
@@ -98,13 +99,15 @@ def cursor_of(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs
 
 def traced(kind: type[Any]) -> type[Any]:
     """Return the traced subclass of a cursor class."""
+    if getattr(kind, "_is_traced", False):  # a layer of the kit's own above it, such as the query cache's
+        return kind
     made = _classes.get(kind)
     if made is None:
         body = {name: _traced(getattr(kind, name), text) for name, text in _METHODS.items()}
         if len(_classes) >= MOST_CLASSES:
             _classes.clear()
         try:
-            made = type(kind.__name__, (kind,), {**body, "__slots__": (), "__module__": kind.__module__})
+            made = type(kind.__name__, (kind,), {**body, **_MARKS, "__module__": kind.__module__})
         except TypeError:  # a class that will not have subclasses
             made = kind
         _classes[kind] = made

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from backend import repeats
+from backend import summed_log
 from backend.summed_log import SummedLog
 
 
@@ -14,7 +14,7 @@ def test_first_is_logged_at_once_and_the_rest_is_counted(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr(repeats.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(summed_log.time, "monotonic", lambda: now[0])
     log = SummedLog(logging.getLogger("repeated"), every=10.0)
     for _ in range(5):
         log.warning("full")

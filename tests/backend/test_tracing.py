@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from backend import Hardening, get_db_connection, install, monitor, tracing, watch
+from backend import Hardening, get_db_connection, install, monitor, query_cache, tracing, watch
 from backend.database_helper import close_pool
 from backend.settings import load
 from tests.backend.conftest import MakePool
@@ -215,3 +215,14 @@ def test_the_page_names_what_is_there() -> None:
         "server.address", "server.port", "db.response.status_code", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
     ):  # fmt: skip
         assert word in page
+
+
+def test_a_query_has_one_span_where_cursors_use_the_query_cache(
+    make_pool: MakePool, url: str, spans: InMemorySpanExporter
+) -> None:
+    tracing.start(Flask("other"), load({"DATABASE_URL": url, "HARDEN_TRACES": True}))
+    with query_cache(), make_pool().connection() as conn, conn.cursor() as cursor:
+        for _ in range(3):
+            cursor.execute("SELECT 1")
+            assert cursor.fetchone() == (1,)
+    assert len(_of_queries(spans)) == 1
