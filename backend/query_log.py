@@ -187,10 +187,11 @@ class QueryLog:
             self.entries.clear()
             return
         recent = self.entries[-RECENT:]
-        _, _, _, code, instruction = recent[-1]
+        query, _, _, code, instruction = recent[-1]
         is_repeated = sum(each[4] == instruction and each[3] is code for each in recent) >= TWICE
         if is_repeated:
-            self._look_at((id(code), instruction), frame, values)
+            # What psycopg2.sql composed may have values in it.
+            self._look_at((id(code), instruction), frame, values if query.__class__ is str else (query, values))
         if len(self.entries) >= LOOK_EVERY:
             self._count_all()
         if is_repeated and self._in_a_row < IN_A_ROW:

@@ -172,8 +172,8 @@ MAY_IMPORT = {
     "slots": {"errors", "guard", "liveness", "outage", "record", "waitqueue"},
     "shown_values": set(),
     "slow": {
-        "callsite", "events", "fingerprint", "lines", "monitor", "query_log", "settings", "shown_values", "slow_table",
-        "whose",
+        "callsite", "events", "fingerprint", "lines", "monitor", "query_log", "settings", "shown_values",
+        "slow_table", "whose",
     },
     "slow_table": {"events", "fingerprint"},
     "sql_comments": {"monitor", "query_log", "settings", "whose"},

@@ -71,6 +71,14 @@ def test_a_line_that_repeats_is_looked_at_for_its_callers_and_whether_its_values
     assert group.stack[0] == group.site
 
 
+def test_values_composed_into_a_statement_differ_as_parameters_do() -> None:
+    log = QueryLog()
+    for number in range(10):
+        note(log, sql.SQL("SELECT {}").format(sql.Literal(number)))
+    (group,) = log.end()
+    assert (group.count, group.is_same) == (10, False)
+
+
 def test_a_line_that_does_not_repeat_costs_no_look() -> None:
     log = QueryLog()
     for number in range(4):

@@ -33,11 +33,11 @@ def test_one_request_can_be_followed_through_the_log(worker: str, url: str) -> N
         web.wait_until_ready()
         client = HttpClient(web.url)
         sent = {"X-Request-ID": "from-the-front-1", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
-        status, headers, _ = client.request("GET", "/numbers/918273", headers=sent)
+        status, _, _ = client.request("GET", "/numbers/918273", headers=sent)
         client.close()
         assert status == 200
         log = web.child.log
-        until(lambda: any(line.get("event", {}).get("kind") == "plan" for line in _lines(log)), "the plan is there")
+        until(lambda: any(line.get("event", {}).get("kind") == "plan" for line in _lines(log)), "a plan is there")
         web.stop()
         lines = _lines(log)
     mine = [line for line in lines if line.get("request_id") == "from-the-front-1"]
