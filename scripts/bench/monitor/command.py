@@ -35,7 +35,7 @@ SERVING = ("gunicorn", "flask", "psycopg2")
 EXAMPLES = """\
 examples:
   scripts/harden bench monitor --quick              all of it, shortened: half a minute
-  scripts/harden bench monitor --json out.json      the whole run: five minutes
+  scripts/harden bench monitor --json out.json      the whole run: seven minutes
   scripts/harden bench monitor --parts queries,wrapper
 """
 

@@ -26,11 +26,11 @@ class Plan:
         parts: which of PARTS are measured.
     """
 
-    rounds: int = 200
+    rounds: int = 40
     queries: int = 122
-    wrapper_rounds: int = 200
+    wrapper_rounds: int = 100
     texts: int = 1_000_000
-    http_rounds: int = 15
+    http_rounds: int = 10
     http_seconds: float = 3.0
     http_warm_up: float = 1.0
     users: int = 32

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
-from backend import ThreadedConnectionPool, monitor
+from backend import ThreadedConnectionPool, monitor, request_end
 from backend.query_log import QueryLog
 
 from ..queries.worker import Answer, drawn, serve
@@ -80,7 +80,8 @@ class Bench:
             asks(cursor if wrap is None else wrap(cursor), sql, batch)
             cursor.close()
             if watched is not None:
-                monitor.end(watched, 200)
+                request_end.end(watched, 200)
+        request_end.flush()
         return time.thread_time_ns() - start
 
     def _wrapper(self, numbers: Sequence[int]) -> Answer:
@@ -125,7 +126,7 @@ def _distinct(cursor: Any, start: int, end: int) -> None:
         watched = monitor.begin(QueryLog("request", "GET", f"/route/{first % 50}", "bench"))
         for number in range(first, min(first + 10, end)):
             cursor.execute(f"SELECT a, b, c FROM table_{number} WHERE id = {number} AND name = 'name {number}'")
-        monitor.end(watched, 200)
+        request_end.end(watched, 200)
 
 
 def _resident() -> int:
