@@ -9,7 +9,6 @@ Some microseconds per query. Safe in threads. If this is wrong, tests pass that 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
@@ -87,11 +86,7 @@ class CloseLog(QueryLog):
 
     def ended(self) -> RequestEnded:
         """Return its own queries as an event."""
-        groups = tuple(group.event() for group in self.groups())
-        return RequestEnded(
-            self.kind, self.method, self.route, 0, time.perf_counter() - self.started, self.request_id, groups,
-            sum(group.count for group in groups), sum(group.seconds for group in groups),
-        )  # fmt: skip
+        return self.event(group.event() for group in self.groups())
 
     def all(self) -> list[RequestEnded]:
         """Return what it has asked so far, itself first, then each request inside."""

@@ -62,7 +62,7 @@ def tag_statements(tag: Callable[[Any, Any, QueryLog | None], Any] | None) -> No
 
 
 def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseException | None) -> None:
-    """Note a query that is new, slow, failed or to be looked at. Two frames above is who asked."""
+    """Note a query that failed, was slow outside a request, or came through a library. Two frames above asked."""
     try:
         watched = current()
         frame, instruction = outward(_frame(2))
@@ -157,12 +157,13 @@ def _other(base: Any, method: str, what: Callable[..., Any]) -> Any:
     return call
 
 
-def _first(*args: Any, **kwargs: Any) -> Any:
+def first(*args: Any, **kwargs: Any) -> Any:
+    """Return a method's first argument: the statement."""
     return args[0] if args else next(iter(kwargs.values()), "")
 
 
 def _procedure(*args: Any, **kwargs: Any) -> str:
-    return f"CALL {_first(*args, **kwargs)}()"
+    return f"CALL {first(*args, **kwargs)}()"
 
 
 def _copied(direction: str) -> Callable[..., str]:
@@ -173,8 +174,9 @@ def _copied(direction: str) -> Callable[..., str]:
     return text
 
 
-_OTHERS: dict[str, Callable[..., Any]] = {
-    "executemany": _first, "callproc": _procedure, "copy_expert": _first, "copy_from": _copied("FROM STDIN"),
+# What else sends statements, and what each was asked for by its arguments.
+SENDERS: dict[str, Callable[..., Any]] = {
+    "executemany": first, "callproc": _procedure, "copy_expert": first, "copy_from": _copied("FROM STDIN"),
     "copy_to": _copied("TO STDOUT"),
 }  # fmt: skip
 _FETCHES = ("fetchone", "fetchmany", "fetchall")
@@ -224,7 +226,7 @@ def _made(factory: Any, is_named: bool) -> Any:
     base: Any = factory
     body = {"__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__}
     body["execute"] = _execute(base.execute if tagged is None else _tagging(base.execute))
-    body.update({name: _other(getattr(base, name), name, what) for name, what in _OTHERS.items()})
+    body.update({name: _other(getattr(base, name), name, what) for name, what in SENDERS.items()})
     if is_named:
         body.update({name: _fetch(getattr(base, name), name) for name in _FETCHES})
     try:
@@ -313,10 +315,7 @@ def tell(watched: QueryLog, status: int, seconds: float, *, is_counted: bool) ->
         groups = watched.end()
         if not has_listener(RequestEnded):
             return None
-        ended = RequestEnded(
-            watched.kind, watched.method, watched.route, status, seconds, watched.request_id, tuple(groups),
-            sum([group.count for group in groups]), sum([group.seconds for group in groups]), is_counted,
-        )  # fmt: skip
+        ended = watched.event(groups, status, seconds, is_counted=is_counted)
         emit(ended)
         return ended
     except Exception as failure:

@@ -10,9 +10,7 @@ Knows WSGI, not Flask. If this is wrong, a header is missing or misleads; the re
 from __future__ import annotations
 
 import logging
-import time
 
-from .events import RequestEnded
 from .query_log import QueryLog
 from .repeats import repeats_of
 
@@ -43,12 +41,8 @@ def with_counts(limit: int, watched: QueryLog, headers: Headers) -> Headers:
 
 
 def _counts(limit: int, watched: QueryLog) -> tuple[int, str]:
-    groups = tuple(group.event() for group in watched.groups())
-    count, seconds = sum(group.count for group in groups), sum(group.seconds for group in groups)
-    so_far = RequestEnded(
-        watched.kind, watched.method, watched.route, 0, time.perf_counter() - watched.started, watched.request_id,
-        groups, count, seconds,
-    )  # fmt: skip
+    so_far = watched.event(group.event() for group in watched.groups())
+    count, seconds = so_far.queries, so_far.query_seconds
     lines = sum(len(found.lines) for found in repeats_of(so_far, limit)) if limit else 0
     repeats = f", {lines} repeat{'s' * (lines != 1)}" if lines else ""
     return count, f'db;dur={seconds * 1000:.1f};desc="{count} quer{"y" if count == 1 else "ies"}{repeats}"'

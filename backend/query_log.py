@@ -16,7 +16,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .callsite import app_stack
-from .events import QueryGroup
+from .events import QueryGroup, RequestEnded
 from .fingerprint import LONGEST
 from .lines import Line, key_of, line_of
 
@@ -225,7 +225,7 @@ class QueryLog:
                 group = self._open(place, line_of(query, code, instruction))
             group.durations.append(seconds)
             group.rows += rows
-        for group in groups.values():
+        for group in self._all():
             if len(group.durations) > MOST_DURATIONS:
                 group.sum_up()
 
@@ -246,17 +246,21 @@ class QueryLog:
     def sums(self) -> tuple[int, float]:
         """Return how many queries there were, and the time spent in them, without counting them by line."""
         count, seconds = len(self.entries), sum([entry[1] for entry in self.entries])
-        for group in self._groups.values():
+        for group in self._all():
             count, seconds = count + group.count, seconds + group.seconds
         return count, seconds
 
     def groups(self) -> list[Group]:
         """Return all queries so far, by statement and line."""
         self._count_all()
-        found = list(self._groups.values())
         if self._looks:
-            for group in found:
+            for group in self._groups.values():
                 self._tell(group)
+        return self._all()
+
+    def _all(self) -> list[Group]:
+        """Return what was counted so far, the group of all others included."""
+        found = list(self._groups.values())
         return found if self._lost is None else [*found, self._lost]
 
     def _tell(self, group: Group) -> None:
@@ -276,6 +280,25 @@ class QueryLog:
         if self.outer is not None:
             self.outer.take(groups)
         return _events(groups)
+
+    def event(
+        self, groups: Iterable[QueryGroup], status: int = 0, seconds: float | None = None, *,
+        is_counted: bool = False,
+    ) -> RequestEnded:  # fmt: skip
+        """Return what listeners are told of the whole log.
+
+        Args:
+            groups: its queries.
+            status: the HTTP status; 0 for a block.
+            seconds: how long it took; until now when None.
+            is_counted: whether the metrics have the request itself already.
+        """
+        all_groups = tuple(groups)
+        return RequestEnded(
+            self.kind, self.method, self.route, status,
+            time.perf_counter() - self.started if seconds is None else seconds, self.request_id, all_groups,
+            sum([group.count for group in all_groups]), sum([group.seconds for group in all_groups]), is_counted,
+        )  # fmt: skip
 
     def take(self, groups: Iterable[Group]) -> None:
         """Add the queries of an inner log."""

@@ -75,10 +75,7 @@ def flush() -> None:
         return
     try:
         while _over:
-            try:
-                watched, status, seconds, is_counted = _over.popleft()
-            except IndexError:
-                return
+            watched, status, seconds, is_counted = _over.popleft()
             monitor.tell(watched, status, seconds, is_counted=is_counted)
     finally:
         _telling.release()

@@ -17,7 +17,7 @@ import psycopg2
 
 from . import connection, monitor
 from .fingerprint import statement_of
-from .lines import rendered
+from .lines import text_of
 from .rows import made_as
 from .settings import Settings
 
@@ -27,6 +27,7 @@ HOW = "pip install opentelemetry-sdk opentelemetry-instrumentation-flask"
 MOST_CLASSES = 1000
 _api: Any = None  # the module opentelemetry.trace, once queries are traced
 _tracer: Any = None
+_METHODS: dict[str, Callable[..., Any]] = {"execute": monitor.first, **monitor.SENDERS}
 _MARKS = {"__slots__": (), "_is_traced": True}
 _classes: dict[type[Any], type[Any]] = {}
 
@@ -103,7 +104,7 @@ def traced(kind: type[Any]) -> type[Any]:
         return kind
     made = _classes.get(kind)
     if made is None:
-        body = {name: _traced(getattr(kind, name), text) for name, text in _METHODS.items()}
+        body = {name: _traced(getattr(kind, name), what) for name, what in _METHODS.items()}
         if len(_classes) >= MOST_CLASSES:
             _classes.clear()
         try:
@@ -114,32 +115,9 @@ def traced(kind: type[Any]) -> type[Any]:
     return made
 
 
-def _first(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | bytes:
-    query = args[0] if args else next(iter(kwargs.values()), "")
-    return query if isinstance(query, (str, bytes)) else rendered(query)
-
-
-def _call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    return f"CALL {_first(args, kwargs)!s}()"
-
-
-def _copy_from(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    return f"COPY {args[1] if len(args) > 1 else kwargs.get('table', '')} FROM STDIN"
-
-
-def _copy_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    return f"COPY {args[1] if len(args) > 1 else kwargs.get('table', '')} TO STDOUT"
-
-
-_METHODS: dict[str, Callable[[tuple[Any, ...], dict[str, Any]], str | bytes]] = {
-    "execute": _first, "executemany": _first, "callproc": _call, "copy_expert": _first, "copy_from": _copy_from,
-    "copy_to": _copy_to,
-}  # fmt: skip
-
-
-def _traced(base: Any, text: Callable[[tuple[Any, ...], dict[str, Any]], str | bytes]) -> Any:
+def _traced(base: Any, what: Callable[..., Any]) -> Any:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        span = _begun(self, text, args, kwargs)
+        span = _begun(self, what, args, kwargs)
         if span is None:
             return base(self, *args, **kwargs)
         try:
@@ -155,14 +133,12 @@ def _traced(base: Any, text: Callable[[tuple[Any, ...], dict[str, Any]], str | b
     return call
 
 
-def _begun(
-    cursor: Any, text: Callable[[tuple[Any, ...], dict[str, Any]], str | bytes], args: Any, kwargs: Any
-) -> Any:
+def _begun(cursor: Any, what: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return the span of a query; None where nothing is traced."""
     if _tracer is None:
         return None
     try:
-        statement = statement_of(text(args, kwargs))
+        statement = statement_of(text_of(what(*args, **kwargs))[0])
         attributes = _attributes(cursor, statement)
         return _tracer.start_span(statement.summary, kind=_api.SpanKind.CLIENT, attributes=attributes)
     except Exception:  # whatever goes wrong here must not fail the app's query

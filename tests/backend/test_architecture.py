@@ -139,7 +139,7 @@ MAY_IMPORT = {
     "query_counter": {
         "close_log", "connection", "dropin", "errors", "events", "fork", "monitor", "repeats", "unpooled",
     },
-    "query_header": {"events", "query_log", "repeats"},
+    "query_header": {"query_log", "repeats"},
     "query_log": {"callsite", "events", "fingerprint", "lines"},
     "query_store": {"statements"},
     "query_table": {"events", "fingerprint"},

@@ -148,6 +148,7 @@ def test_many_different_statements_end_in_one_group_of_others() -> None:
     groups = log.end()
     assert len(groups) == MOST_GROUPS + 1
     assert (groups[-1].count, groups[-1].method) == (50, "other")
+    assert log.sums()[0] == log.query_count == MOST_GROUPS + 50
 
 
 def test_a_hundred_thousand_queries_take_little_memory_and_are_all_counted() -> None:
