@@ -15,7 +15,8 @@ from typing import Any
 
 from .callsite import app_stack
 from .events import QueryGroup, RequestEnded
-from .query_log import Group, QueryLog
+from .query_group import Group
+from .query_log import QueryLog
 
 MOST_STACKS = 1000  # callers told apart; later ones are not
 MOST_REQUESTS = 10_000  # within one block, whose repeats are looked for
@@ -29,13 +30,16 @@ class CloseLog(QueryLog):
         requests: what the requests inside have asked.
     """
 
-    def __init__(self, kind: str = "block", method: str = "", route: str = "", request_id: str = "") -> None:
+    def __init__(
+        self, kind: str = "block", method: str = "", route: str = "", request_id: str = "",
+        environ: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         self._by_stack: dict[tuple[str, ...], QueryLog] = {}
         self._lock = threading.RLock()  # guards the logs by stack; nothing slow happens while it is held
         self._outer: QueryLog | None = None
         self._started_inside: list[CloseLog] = []
         self.requests: list[RequestEnded] = []
-        super().__init__(kind, method, route, request_id)
+        super().__init__(kind, method, route, request_id, environ)
         self.next_look = 1  # so that the monitor has each query looked at
 
     # A request whose body nobody has read yet is open when the block around it ends; the block must know of it.
@@ -52,7 +56,7 @@ class CloseLog(QueryLog):
 
     def look(self, values: Any, frame: FrameType) -> None:
         """Take over the query that the monitor has noted."""
-        query, seconds, rows, _, instruction = self.entries.pop()
+        query, seconds, rows, _, instruction = self.pop()
         self.note(query, seconds, rows, frame, instruction, values, 0)
 
     def note(

@@ -15,6 +15,24 @@ from typing import Any
 from . import health, metrics_page, ops_access
 
 PATHS = frozenset({"/livez", "/readyz", "/health/database/pool", *metrics_page.PATHS})
+BEGINNINGS = ("/ops", *PATHS)  # of all paths that the kit answers
+
+
+class Front:
+    """WSGI middleware that passes requests on to the app, all but a few by one look at their path.
+
+    Args:
+        app: the WSGI application behind.
+        ours: the same with the kit's own pages in front of it.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], ours: Callable[..., Iterable[bytes]]) -> None:
+        self._app, self._ours = app, ours
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO", "").startswith(BEGINNINGS):
+            return self._ours(environ, start_response)
+        return self._app(environ, start_response)
 
 
 class HealthEndpoints:

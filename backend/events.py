@@ -77,6 +77,31 @@ class RequestEnded(NamedTuple):
     is_counted: bool = False
 
 
+class RequestSums(NamedTuple):
+    """One request without its queries; the attributes are those of `RequestEnded`."""
+
+    kind: str
+    method: str
+    route: str
+    status: int
+    seconds: float
+    queries: int
+    query_seconds: float
+    is_counted: bool
+
+
+class RequestsEnded(NamedTuple):
+    """Some requests are over, or a block that no request is around: their sums, a few times a second.
+
+    Attributes:
+        requests: each.
+        lines: what they have asked, by statement and line: `tally.LineSums`.
+    """
+
+    requests: list[RequestSums]
+    lines: list[Any]
+
+
 @dataclass(frozen=True, slots=True)
 class SlowQuery:
     """One query took longer than DB_SLOW_QUERY_MS, or was ended by the server's statement_timeout.

@@ -9,10 +9,20 @@ Nothing about the app is stored here. Second use on the same app is an error, no
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from flask import Flask, Response, current_app, g, has_app_context, has_request_context, request
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    g,
+    got_request_exception,
+    has_app_context,
+    has_request_context,
+    request,
+)
 from flask.logging import default_handler
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -22,14 +32,15 @@ from . import scope, tracing, watch
 from .callsite import add_app_folder
 from .cursors import set_app_keys
 from .database_helper import open_pool
-from .endpoints import HealthEndpoints
+from .endpoints import Front, HealthEndpoints
 from .errors import PageError, PoolTimeout, PoolTooBusy, SettingsError
 from .ops import with_ops
 from .page_routes import keys_of_app, refuse_page
 from .query_header import with_counts
-from .request_watch import LOG_KEY, RequestWatch
+from .request_watch import RequestWatch
 from .settings import Settings, load
 from .summed_log import SummedLog
+from .whose import current_request
 
 KEY = "harden_psycopg2"
 SCOPES, STREAMED = "harden.scopes", "harden.streamed"  # in the WSGI environment of a request
@@ -71,12 +82,13 @@ def harden_app(app: Flask, settings: Settings) -> None:
     # Both lists run last registered first, and ours must come after the app's own: its teardown may still
     # commit or close what it kept in `g`.
     app.teardown_appcontext_funcs.insert(0, _end_context)
-    app.after_request_funcs.setdefault(None, []).insert(0, _note_stream)
+    app.after_request_funcs.setdefault(None, []).insert(0, _note_answer)
+    with suppress(RuntimeError):  # Flask below 2.3 without blinker
+        got_request_exception.connect(_note_route, app)  # what is raised out of the app has no answer
     watch.start(settings)
     if settings["HARDEN_LOG_FORMAT"]:
         app.logger.removeHandler(default_handler)  # or each line of the app's would come twice
     add_app_folder(app.root_path)
-    app.before_request_funcs.setdefault(None, []).insert(0, _note_route)
     scopes = RequestScopes(app.wsgi_app)
     watched = RequestWatch(scopes, STREAMED, counting(settings), watch.judging(settings))
     app.wsgi_app = watched  # type: ignore[method-assign]
@@ -88,9 +100,9 @@ def harden_app(app: Flask, settings: Settings) -> None:
     if proxies:
         fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)
         app.wsgi_app = fixed  # type: ignore[method-assign]
-    app.wsgi_app = with_ops(app.wsgi_app, settings, STREAMED)  # type: ignore[method-assign]
-    endpoints = HealthEndpoints(app.wsgi_app, settings["HARDEN_OPS_TOKEN"], partial(_has_route, app))
-    app.wsgi_app = endpoints  # type: ignore[method-assign]
+    ops = with_ops(app.wsgi_app, settings)
+    endpoints = HealthEndpoints(ops, settings["HARDEN_OPS_TOKEN"], partial(_has_route, app))
+    app.wsgi_app = Front(app.wsgi_app, endpoints)  # type: ignore[method-assign]
     tracing.start(app, settings)
 
 
@@ -145,14 +157,9 @@ def _scopes_of_request() -> list[scope.Scope] | None:
     return request.environ.get(SCOPES) if has_request_context() else None
 
 
-def _note_route() -> None:
-    watched = request.environ.get(LOG_KEY)
-    if watched is not None and request.url_rule is not None:
-        watched.route, watched.function = request.url_rule.rule, request.endpoint or ""
-
-
-def _note_stream(response: Response) -> Response:
-    """Remember that the body is sent bit by bit: its cursor may belong to one of the request's leases."""
+def _note_answer(response: Response) -> Response:
+    """Remember the route, and that the body is sent bit by bit: its cursor may belong to one of the leases."""
+    _note_route()
     if not response.is_streamed or response.direct_passthrough:
         return response
     # Only what succeeded: werkzeug makes iterators of its own error pages as well.
@@ -160,6 +167,14 @@ def _note_stream(response: Response) -> Response:
     if has_body and _scopes_of_request() is not None:
         request.environ[STREAMED] = True
     return response
+
+
+def _note_route(*_: Any, **__: Any) -> None:
+    """Remember the URL rule: Flask takes it out of the WSGI environment before the request is over."""
+    watched = current_request()
+    # The log keeps what it finds when it is asked; it finds nothing in an environment that somebody has copied.
+    if watched is not None and not watched.route and request.url_rule is not None:
+        watched.route = request.url_rule.rule
 
 
 def _end_context(_: BaseException | None) -> None:

@@ -11,10 +11,9 @@ import logging
 import os
 import threading
 
-from . import events, monitor, request_end, totals
-from .events import Repeats, RequestEnded, SlowQuery
+from . import events, request_end, totals
+from .events import Repeats, RequestsEnded, SlowQuery
 from .pgbouncer_stats import Console
-from .query_log import QueryLog
 from .recorder import Recorder
 from .run_folder import open_folder
 from .settings import Settings
@@ -94,20 +93,15 @@ class Metrics:
             _trouble.warning("looking at the pools for a page of /metrics failed; the log has more")
         return totals.read_all(self.folder, self.recorder.board)
 
-    def ended(self, event: RequestEnded) -> None:
-        """Count a request, or a block that no request is around."""
+    def ended(self, event: RequestsEnded) -> None:
+        """Count some requests, or a block that no request is around."""
         if self._pid != os.getpid():
             self.begin()
-        if event.is_counted:
-            self.recorder.statements(event.groups)
-        elif event.kind == "request" or monitor.current() is None:  # else the request has its queries as well
-            self.recorder.ended(event)
-
-    def request(self, watched: QueryLog, status: int, seconds: float) -> None:
-        """Count a request at its very end, before anything can happen to the process."""
-        if self._pid != os.getpid():
-            self.begin()
-        self.recorder.request((watched.route, watched.method, status), seconds, *watched.sums())
+        for request in event.requests:
+            if request.kind == "request" and not request.is_counted:
+                _, method, route, status, seconds, queries, query_seconds, _ = request
+                self.recorder.request(route, method, status, seconds, queries, query_seconds)
+        self.recorder.statements(event.lines)
 
     def slow(self, event: SlowQuery) -> None:
         """Count a slow query, or one that the server ended."""
@@ -156,7 +150,7 @@ def start(settings: Settings) -> None:
     if key not in _made:
         _made[key] = Metrics(settings)
     current = _made[key]
-    events.listen(RequestEnded, current.ended)
+    events.listen(RequestsEnded, current.ended)
     events.listen(SlowQuery, current.slow)
     events.listen(Repeats, current.repeated)
 
@@ -166,7 +160,7 @@ def stop() -> None:
     global current
     if current is None:
         return
-    events.unlisten(RequestEnded, current.ended)
+    events.unlisten(RequestsEnded, current.ended)
     events.unlisten(SlowQuery, current.slow)
     events.unlisten(Repeats, current.repeated)
     current.stop()

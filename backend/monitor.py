@@ -1,8 +1,8 @@
 """What the app asks the database: each query's statement, time, rows and line, noted by the cursor itself.
 
 The class of a monitored cursor is a subclass of the one that the app asked for, so its rows are the app's rows. In
-a request, or a `watching()` block, a query is noted in that request's log; elsewhere it is only timed, for the
-report of slow ones. Values of parameters are neither looked at nor kept.
+a request, or a `watching()` block, a query is noted in that request's log; elsewhere it is not even timed. Values
+of parameters are neither looked at nor kept.
 
 Not seen: cursors made by hand (`psycopg2.extensions.cursor(conn)`), connections that are not the kit's, and the
 time that `for row in named_cursor` spends fetching.
@@ -11,7 +11,6 @@ Knows neither Flask nor pools. If this is wrong, a query fails that would have w
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,13 +20,14 @@ from typing import Any
 
 import psycopg2.extensions
 
+from . import log_end
 from .callsite import known, outward
-from .events import RequestEnded, emit, has_listener
+from .events import RequestEnded
 from .lines import Call
+from .own_failures import say
 from .query_log import QueryLog
 from .rows import made_as
 
-log = logging.getLogger(__name__)
 plain: type[Any] = psycopg2.extensions.cursor
 ENDED = frozenset({"57014", "40P01"})  # by the server: a timeout or cancel, a deadlock. NOWAIT is asked for
 at_work: ContextVar[QueryLog | None] = ContextVar("harden_query_log", default=None)
@@ -35,7 +35,6 @@ current = at_work.get  # the log of this request or block
 MOST_CLASSES = 256
 _clock = time.perf_counter
 _frame = sys._getframe
-_failed: set[str] = set()
 # What may be added to a statement, and what is told of a slow one; set by those who do that.
 tagged: Callable[[Any, Any, QueryLog | None], Any] | None = None
 slow_after = float("inf")  # seconds
@@ -61,24 +60,33 @@ def tag_statements(tag: Callable[[Any, Any, QueryLog | None], Any] | None) -> No
     _monitored_plain = monitored()
 
 
-def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseException | None) -> None:
-    """Note a query that failed, was slow outside a request, or came through a library. Two frames above asked."""
+def _note(cursor: Any, query: Any, values: Any, taken: float, error: BaseException | None, frame: Any) -> None:
+    """Note a query that failed, or that was no plain `execute`.
+
+    Args:
+        cursor: what it ran on.
+        query: the statement as the app gave it, or a `Call`.
+        values: its parameters.
+        taken: seconds.
+        error: what it ended in.
+        frame: who asked; the app's own line is looked for from there outward.
+    """
     try:
         watched = current()
-        frame, instruction = outward(_frame(2))
-        if watched is not None:
-            watched.note(query, taken, cursor.rowcount, frame, instruction, values, error is not None)
+        if watched is None:
+            return
+        frame, instruction = outward(frame)
+        watched.note(query, taken, cursor.rowcount, frame, instruction, values, error is not None)
         if slow is not None and (taken > slow_after or getattr(error, "pgcode", None) in ENDED):
             slow(cursor, query, values, taken, frame, watched, error)
     except Exception as failure:  # whatever goes wrong here must not fail the app's query
         say(failure)
 
 
-def _look(cursor: Any, query: Any, values: Any, taken: float, watched: QueryLog) -> None:
-    """Look at a query that was noted already: the log is full, or it was slow. Two frames above is who asked."""
+def _look(cursor: Any, query: Any, values: Any, taken: float, watched: QueryLog, frame: Any) -> None:
+    """Look at a query that was noted already: the log is full, or it was slow."""
     try:
-        frame = _frame(2)
-        if len(watched.entries) >= watched.next_look:
+        if len(watched) >= watched.next_look:
             watched.look(values, frame)
         if slow is not None and taken > slow_after:
             slow(cursor, query, values, taken, frame, watched, None)
@@ -86,40 +94,33 @@ def _look(cursor: Any, query: Any, values: Any, taken: float, watched: QueryLog)
         say(failure)
 
 
-def say(failure: Exception) -> None:
-    """Log a failure of the monitor's own, each kind once: it must not fail a request, nor fill a log."""
-    if (name := type(failure).__name__) not in _failed:
-        _failed.add(name)
-        log.exception("the monitor failed; this is logged once")
-
-
 def _execute(base: Any) -> Any:
     """Return the `execute` of a cursor class: the path that every query takes, so it is written out."""
 
+    # After a query the processor's caches are cold, and each step costs a multiple of what it costs in a row.
     def execute(self: Any, query: Any, vars: Any = None) -> Any:
         watched = current()
+        if watched is None:
+            return base(self, query, vars)
         start = _clock()
         try:
             done = base(self, query, vars)
         except BaseException as error:
-            _note(self, query, vars, _clock() - start, error)
+            _note(self, query, vars, _clock() - start, error, _frame(1))
             raise
         taken = _clock() - start
-        if watched is None:
-            if taken > slow_after:
-                _note(self, query, vars, taken, None)
-            return done
         frame = _frame(1)
         code = frame.f_code
+        at = frame.f_lasti
         if code is not watched.code:
-            if not known(code.co_filename):  # a library's, or seen for the first time
-                _note(self, query, vars, taken, None)
-                return done
-            watched.code = code
-        entries = watched.entries
-        entries.append((query, taken, self.rowcount, code, frame.f_lasti))
-        if taken > slow_after or len(entries) >= watched.next_look:
-            _look(self, query, vars, taken, watched)
+            if known(code.co_filename):
+                watched.code = code
+            else:  # a library's, such as the kit's own, or seen for the first time
+                frame, at = outward(frame)
+                code = frame.f_code
+        watched.append((query, taken, self.rowcount, code, at))
+        if taken > slow_after or len(watched) >= watched.next_look:
+            _look(self, query, vars, taken, watched, frame)
         return done
 
     return execute
@@ -141,6 +142,8 @@ def _other(base: Any, method: str, what: Callable[..., Any]) -> Any:
         sent = args
         if tagged is not None and method == "executemany" and args:
             sent = (tagged(args[0], args[1:], current()), *args[1:])
+        if current() is None:
+            return base(self, *sent, **kwargs)
         start = _clock()
         error: BaseException | None = None
         try:
@@ -149,9 +152,7 @@ def _other(base: Any, method: str, what: Callable[..., Any]) -> Any:
             error = failure
             raise
         finally:
-            taken = _clock() - start
-            if current() is not None or taken > slow_after or error is not None:
-                _note(self, Call((method, what(*args, **kwargs))), None, taken, error)
+            _note(self, Call((method, what(*args, **kwargs))), None, _clock() - start, error, _frame(1))
 
     call.__name__ = method
     return call
@@ -195,7 +196,7 @@ def _fetch(base: Any, method: str) -> Any:
         start = _clock()
         rows = base(self, *args)
         if self.name is not None:
-            _note(self, Call(("fetch", "FETCH")), None, _clock() - start, None)
+            _note(self, Call(("fetch", "FETCH")), None, _clock() - start, None, _frame(1))
         return rows
 
     fetch.__name__ = method
@@ -237,6 +238,7 @@ def _made(factory: Any, is_named: bool) -> Any:
 
 _monitored_plain = monitored()
 _default_kinds: dict[type[Any], bool] = {}
+_factory_of = psycopg2.extensions.connection.cursor_factory.__get__  # a lease guards only changes of it
 
 
 def cursor_of(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -247,8 +249,8 @@ def cursor_of(conn: Any, make: Callable[..., Any], args: tuple[Any, ...], kwargs
         make: its class's own `cursor` method.
         args, kwargs: what the app called `cursor` with.
     """
-    if not args and not kwargs and _makes_the_default(type(conn)):
-        factory = conn.cursor_factory
+    if not args and not kwargs and (_default_kinds.get(conn.__class__) or _makes_the_default(type(conn))):
+        factory = _factory_of(conn)
         return make(cursor_factory=_monitored_plain if factory is None else monitored(factory))
     is_named = bool(args[0] if args else kwargs.get("name"))
     asked = args[1] if len(args) > 1 else kwargs.get("cursor_factory")
@@ -299,25 +301,8 @@ def end(watched: QueryLog, status: int = 0) -> RequestEnded | None:
     """End a log, and tell who listens; the one around it is at work again."""
     if current() is watched:  # a streamed request's log is at work only while a part of its body is made
         at_work.set(watched.outer)
-    return tell(watched, status, _clock() - watched.started, is_counted=False)
-
-
-def tell(watched: QueryLog, status: int, seconds: float, *, is_counted: bool) -> RequestEnded | None:
-    """Tell who listens of a log that is over.
-
-    Args:
-        watched: the log.
-        status: the HTTP status; 0 for a block.
-        seconds: how long it took.
-        is_counted: whether the metrics have the request itself already.
-    """
     try:
-        groups = watched.end()
-        if not has_listener(RequestEnded):
-            return None
-        ended = watched.event(groups, status, seconds, is_counted=is_counted)
-        emit(ended)
-        return ended
+        return log_end.tell_one(watched, status, _clock() - watched.started)
     except Exception as failure:
         say(failure)
         return None

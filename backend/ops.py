@@ -17,7 +17,6 @@ from urllib.parse import parse_qs
 
 from . import ops_access
 from .ops_bouncer import Bouncer
-from .ops_data import in_flight
 from .ops_publish import publisher_of
 from .ops_text import as_text, summary
 from .ops_view import View
@@ -48,13 +47,12 @@ Wsgi = Callable[..., Iterable[bytes]]
 Environ = dict[str, Any]
 
 
-def with_ops(app: Wsgi, settings: Settings, streamed: str) -> Wsgi:
+def with_ops(app: Wsgi, settings: Settings) -> Wsgi:
     """Return an app with the page in front of it; the app itself when HARDEN_METRICS is off.
 
     Args:
         app: the WSGI application.
         settings: all of them.
-        streamed: the key in the WSGI environment that says that a body is sent bit by bit.
     """
     if not settings["HARDEN_METRICS"]:
         return app
@@ -62,57 +60,24 @@ def with_ops(app: Wsgi, settings: Settings, streamed: str) -> Wsgi:
     dsn = settings["HARDEN_PGBOUNCER_DSN"]
     view = View(publisher, Bouncer(dsn) if dsn else None)
     page = OpsPage(view.answer, settings["HARDEN_OPS_TOKEN"], settings["HARDEN_PROXIES"])
-    return OpsMiddleware(app, page, publisher.ensure, streamed)
+    return OpsMiddleware(app, page)
 
 
 class OpsMiddleware:
-    """WSGI middleware that answers `/ops/` and counts what it passes on as in flight.
+    """WSGI middleware that answers `/ops/`.
 
     Args:
         app: the WSGI application behind.
         page: answers what is below `/ops/`.
-        arrived: called with each request.
-        streamed: see `with_ops`.
     """
 
-    def __init__(self, app: Wsgi, page: OpsPage, arrived: Callable[[], None], streamed: str) -> None:
-        self._app, self._page, self._arrived, self._streamed = app, page, arrived, streamed
+    def __init__(self, app: Wsgi, page: OpsPage) -> None:
+        self._app, self._page = app, page
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        self._arrived()
         path = environ.get("PATH_INFO", "")
-        if path.startswith("/ops") and (path == "/ops" or path[4] == "/"):
-            return self._page(environ, start_response)
-        began, key = in_flight.began, id(environ)
-        began[key] = time.monotonic()
-        try:
-            body = self._app(environ, start_response)
-        except BaseException:
-            began.pop(key, None)
-            raise
-        if environ.get(self._streamed):
-            return _Counted(body, key)
-        began.pop(key, None)
-        return body
-
-
-class _Counted:
-    """A streamed body; its request is in flight until it was sent."""
-
-    def __init__(self, body: Iterable[bytes], key: int) -> None:
-        self._body, self._parts, self._key = body, iter(body), key
-
-    def __iter__(self) -> Any:
-        return self
-
-    def __next__(self) -> bytes:
-        return next(self._parts)
-
-    def close(self) -> None:
-        """Close the body."""
-        in_flight.began.pop(self._key, None)
-        if hasattr(self._body, "close"):
-            self._body.close()
+        is_ours = path.startswith("/ops") and (path == "/ops" or path[4] == "/")
+        return (self._page if is_ours else self._app)(environ, start_response)
 
 
 class OpsPage:

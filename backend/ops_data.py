@@ -21,19 +21,11 @@ MOST_QUERIES, MOST_TEXT, MOST_PLAN, MOST_HOLDERS = 200, 1000, 8000, 50
 Row = dict[str, Any]
 
 
-class InFlight:
-    """The requests that this worker is serving: when each began, by a number of its own."""
-
-    def __init__(self) -> None:
-        self.began: dict[int, float] = {}  # each operation on it is atomic
-
-    def figures(self) -> Row:
-        """Return how many there are, and the seconds that the oldest has taken so far."""
-        began = list(self.began.values())
-        return {"in_flight": len(began), "oldest_request": time.monotonic() - min(began) if began else 0.0}
-
-
-in_flight = InFlight()
+def in_flight() -> Row:
+    """Return how many requests this worker is serving, and the seconds that the oldest has taken so far."""
+    started = [log.started for log in list(request_end.in_flight.values())]
+    oldest = time.perf_counter() - min(started) if started else 0.0
+    return {"in_flight": len(started), "oldest_request": oldest}
 
 
 def snapshot(worker: str) -> Row:
@@ -74,7 +66,7 @@ def _counts(system: Row) -> Row:
 def _gauges(system: Row, pools: list[Row]) -> Row:
     outage = max((pool.get("outage", 0.0) for pool in pools), default=0.0)
     return {
-        **in_flight.figures(), "uptime": system["uptime"], "rss_bytes": system["rss_bytes"],
+        **in_flight(), "uptime": system["uptime"], "rss_bytes": system["rss_bytes"],
         "threads": system["threads"], "open_files": system["open_files"],
         **{name: sum(pool.get(name, 0) for pool in pools) for name in ("used", "idle", "maxconn", "waiting")},
         "health": f"no database for {outage:.0f} s" if outage else "ok",

@@ -16,8 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from . import events, ops_data
-from .events import Repeats, RequestEnded, SlowQuery
+from . import events, ops_data, request_end
+from .events import Repeats, RequestsEnded, SlowQuery
 from .ops_seen import seen
 from .query_table import query_table
 from .run_folder import RunFolder, open_folder
@@ -40,14 +40,19 @@ class Publisher:
         self._pid = 0
         self._lock = threading.Lock()  # guards the start of the thread, and a file's writing
 
+    def after_fork(self) -> None:
+        """In a forked child: the thread is the parent's, and the lock may have been held."""
+        self._pid, self._lock = 0, threading.Lock()
+
+    def arrived(self, _: RequestsEnded) -> None:
+        """Start the thread where workers were forked: at their first request."""
+        self.ensure()
+
     def ensure(self) -> None:
         """Start the thread if this process has none yet; costs next to nothing when it has."""
         pid = os.getpid()
         if self._pid == pid or self.folder.path is None:
             return
-        if self._pid:  # a child: what it has inherited are its parent's figures, perhaps with a lock held
-            forget()
-            self._lock = threading.Lock()
         with self._lock:
             if self._pid == pid:
                 return
@@ -147,10 +152,17 @@ def forget() -> None:
     seen.clear()
     query_table.lock = threading.Lock()
     query_table.clear()
-    ops_data.in_flight.began.clear()
+    request_end.after_fork()
+
+
+def _after_fork() -> None:
+    forget()
+    for publisher in _publishers.values():
+        publisher.after_fork()
 
 
 _publishers: dict[str | None, Publisher] = {}
+_is_hooked = False
 
 
 def publisher_of(settings: Settings) -> Publisher:
@@ -165,10 +177,15 @@ def start(settings: Settings) -> None:
     The thread starts here, so that a worker that nobody has asked yet is on the page as well; but not where
     workers are forked later: there it starts with each worker's first request.
     """
-    events.listen(RequestEnded, seen.add_request)
+    global _is_hooked
+    if not _is_hooked:
+        _is_hooked = True
+        os.register_at_fork(after_in_child=_after_fork)
+    publisher = publisher_of(settings)
+    events.listen(RequestsEnded, publisher.arrived)
+    events.listen(RequestsEnded, seen.add_requests)
     events.listen(SlowQuery, seen.add_slow)
     events.listen(Repeats, seen.add_repeats)
-    publisher = publisher_of(settings)
     if not settings["HARDEN_PRELOAD"]:
         publisher.ensure()
 
@@ -181,6 +198,8 @@ def begin() -> None:
 
 def stop() -> None:
     """Count no more. Threads end with the process: they are few, and asleep."""
-    events.unlisten(RequestEnded, seen.add_request)
+    for publisher in _publishers.values():
+        events.unlisten(RequestsEnded, publisher.arrived)
+    events.unlisten(RequestsEnded, seen.add_requests)
     events.unlisten(SlowQuery, seen.add_slow)
     events.unlisten(Repeats, seen.add_repeats)

@@ -1,7 +1,7 @@
 """What this worker has seen of its requests: by route, over the last five minutes, its N+1 and its slow queries.
 
 Listens to events and keeps sums, never values of parameters, and a bounded number of rows. The cost per request is
-one lock and a handful of additions. Knows neither Flask nor files. If this is wrong, the ops page shows wrong
+a handful of additions. Knows neither Flask nor files. If this is wrong, the ops page shows wrong
 figures; requests are served all the same.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import Repeats, RequestEnded, SlowQuery
+from .events import Repeats, RequestsEnded, SlowQuery
 
 STEP = 5  # seconds of one point of the series
 POINTS = 60
@@ -56,28 +56,28 @@ class Seen:
         self._incidents: dict[str, dict[str, Any]] = {}
         self._slow: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def add_request(self, ended: RequestEnded) -> None:
-        """Count a request; blocks watched by hand are none."""
-        if ended.kind != "request":
-            return
-        seconds, is_error = ended.seconds, ended.status >= 500
+    def add_requests(self, ended: RequestsEnded) -> None:
+        """Count some requests; blocks watched by hand are none."""
         with self._lock:
-            route = self._route(ended.method, ended.route)
-            route.count += 1
-            route.errors += is_error
-            route.seconds += seconds
-            if seconds > route.slowest:
-                route.slowest = seconds
-            route.queries += ended.queries
-            route.query_seconds += ended.query_seconds
-            place = bisect_left(BOUNDS, seconds)
-            route.histogram[place] += 1
             point = self._point()
-            point[0] += 1
-            point[1] += is_error
-            point[2] += ended.queries
-            point[3] += seconds
-            point[len(COUNTED) + place] += 1
+            for kind, method, path, status, seconds, queries, query_seconds, _ in ended.requests:
+                if kind != "request":
+                    continue
+                is_error, place = status >= 500, bisect_left(BOUNDS, seconds)
+                route = self._route(method, path)
+                route.count += 1
+                route.errors += is_error
+                route.seconds += seconds
+                if seconds > route.slowest:
+                    route.slowest = seconds
+                route.queries += queries
+                route.query_seconds += query_seconds
+                route.histogram[place] += 1
+                point[0] += 1
+                point[1] += is_error
+                point[2] += queries
+                point[3] += seconds
+                point[len(COUNTED) + place] += 1
 
     def add_slow(self, slow: SlowQuery) -> None:
         """Count a slow query with the others of its statement and line."""

@@ -10,8 +10,9 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .events import QueryGroup, RequestEnded
+from .events import RequestsEnded
 from .fingerprint import Statement
+from .tally import LineSums
 
 MOST_KEPT = 1000
 
@@ -31,16 +32,16 @@ class QueryStats:
     most_per_request: int = 0
     route: str = ""  # of the request with the most
 
-    def add(self, group: QueryGroup, route: str) -> None:
-        """Add one request's."""
-        self.count += group.count
-        self.seconds += group.seconds
-        self.slowest = max(self.slowest, group.slowest)
-        self.rows += group.rows
-        self.errors += group.errors
-        self.requests += 1
-        if group.count > self.most_per_request:
-            self.most_per_request, self.route = group.count, route
+    def add(self, line: LineSums) -> None:
+        """Add those of some requests."""
+        self.count += line.count
+        self.seconds += line.seconds
+        self.slowest = max(self.slowest, line.slowest)
+        self.rows += line.rows
+        self.errors += line.errors
+        self.requests += line.requests
+        if line.most > self.most_per_request:
+            self.most_per_request, self.route = line.most, line.route
 
 
 class QueryTable:
@@ -52,17 +53,17 @@ class QueryTable:
         self.forgotten = 0  # queries whose rows made room
         self.forgotten_seconds = 0.0
 
-    def add(self, ended: RequestEnded) -> None:
-        """Add the queries of a request."""
+    def add(self, ended: RequestsEnded) -> None:
+        """Add the queries of some requests."""
         with self.lock:
-            for group in ended.groups:
-                key = (group.statement.id, group.site)
+            for line in ended.lines:
+                key = (line.statement.id, line.site)
                 row = self.rows.get(key)
                 if row is None:
                     if len(self.rows) >= MOST_KEPT:
                         self._make_room()
-                    row = self.rows[key] = QueryStats(group.statement, group.site)
-                row.add(group, ended.route)
+                    row = self.rows[key] = QueryStats(line.statement, line.site)
+                row.add(line)
 
     def _make_room(self) -> None:
         ordered = sorted(self.rows.items(), key=lambda item: item[1].seconds, reverse=True)

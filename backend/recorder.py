@@ -12,13 +12,15 @@ import atexit
 import logging
 import os
 import threading
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 
 from . import totals
 from .board import Board
-from .events import QueryGroup, RequestEnded
 from .metric_names import BY_NAME, COUNTS, OTHER, SCHEMA, SECONDS
 from .run_folder import RunFolder
+from .tally import LineSums
 
 log = logging.getLogger(__name__)
 MOST_ROUTES, MOST_STATEMENTS, MOST_CANDIDATES, MOST_SLOTS = 200, 100, 1000, 10_000
@@ -31,6 +33,8 @@ ZERO = ("harden_repeats", "harden_slow_queries", "harden_statement_timeouts")
 STATUSES = {1: "1xx", 2: "2xx", 3: "3xx", 4: "4xx", 5: "5xx"}
 _SUM, _COUNT_SUM = len(SECONDS) + 1, len(COUNTS) + 1  # where a histogram's sum is
 _FASTEST = SECONDS[0]
+_ENDS = array("d", SECONDS)  # side by side in memory, as they are looked at after each request
+_OF_COUNT = bytes(bisect_left(COUNTS, count) for count in range(int(COUNTS[-1]) + 1))
 
 
 class Recorder:
@@ -79,6 +83,7 @@ class Recorder:
     def forget_parent(self) -> None:
         """In a forked child: the lock may have been held, and the board is the parent's."""
         self.lock = threading.RLock()
+        self.board = None
         self._pid = -1
 
     def leave(self) -> None:
@@ -86,52 +91,46 @@ class Recorder:
         if self.board is not None and self._pid == os.getpid():
             self.put(totals.MARK, (), (1.0,))
 
-    def ended(self, event: RequestEnded) -> None:
-        """Count a request and its queries; `begin` comes first."""
-        if event.kind == "request":
-            place = event.route, event.method, event.status
-            self.request(place, event.seconds, event.queries, event.query_seconds)
-        self.statements(event.groups)
-
-    def request(self, place: tuple[str, str, int], seconds: float, queries: int, query_seconds: float) -> None:
-        """Count a request.
+    def request(
+        self, route: str, method: str, status: int, seconds: float, queries: int, query_seconds: float
+    ) -> None:
+        """Count a request without its statements.
 
         Args:
-            place: its route, method and status.
+            route, method, status: what was asked, and the answer.
             seconds: how long it took.
             queries, query_seconds: how many queries it made, and the time spent in them.
         """
+        if self.board is None:
+            self.begin()
         with self.lock:
-            cells = self._cells()
-            slots = self._requests.get(place)
+            cells = self.board.cells  # type: ignore[union-attr]  # there is one since `begin`
+            slots = self._requests.get((route, method, status))
             if slots is None:
-                slots = self._request_slots(*place)
+                slots = self._request_slots(route, method, status)
             first, of_queries, of_seconds = slots
-            cells[first + bisect_left(SECONDS, seconds)] += 1.0
+            cells[first + bisect_left(_ENDS, seconds)] += 1.0
             cells[first + _SUM] += seconds
-            cells[of_queries + bisect_left(COUNTS, queries)] += 1.0
+            cells[of_queries + (_OF_COUNT[queries] if queries < len(_OF_COUNT) else len(COUNTS))] += 1.0
             if queries:
                 cells[of_queries + _COUNT_SUM] += queries
                 cells[of_seconds] += query_seconds
 
-    def statements(self, groups: tuple[QueryGroup, ...]) -> None:
-        """Count the queries of a request by statement."""
+    def statements(self, lines: Iterable[LineSums]) -> None:
+        """Count queries by statement."""
         with self.lock:
             cells, statements = self._cells(), self._statements
-            for group in groups:
-                slot = statements.get(group.statement.id)
+            for line in lines:
+                slot = statements.get(line.statement.id)
                 if slot is None:
-                    slot = self._of_other(group)
-                count = group.count
-                if group.slowest <= _FASTEST:
-                    cells[slot] += count
-                elif count == 1:
-                    cells[slot + bisect_left(SECONDS, group.seconds)] += 1.0
+                    slot = self._of_other(line)
+                if line.slowest <= _FASTEST:
+                    cells[slot] += line.count
                 else:
-                    self._spread(slot, group)
-                cells[slot + _SUM] += group.seconds
-                if group.errors:
-                    self._count_errors(group)
+                    self._spread(slot, line)
+                cells[slot + _SUM] += line.seconds
+                if line.errors:
+                    self._count_errors(line)
 
     def add(self, metric: str, labels: tuple[str, ...], *amounts: float) -> None:
         """Add to a counter or a summary; to each of its cells."""
@@ -194,30 +193,38 @@ class Recorder:
             self._requests[asked, method, status] = slots
         return slots
 
-    def _spread(self, slot: int, group: QueryGroup) -> None:
-        cells = self._cells()
-        for seconds in group.durations:
-            cells[slot + bisect_left(SECONDS, seconds)] += 1.0
-        rest = group.count - len(group.durations)
-        if rest > 0:  # only the first thousand are known one by one
-            mean = max(0.0, group.seconds - sum(group.durations)) / rest
+    def _spread(self, slot: int, line: LineSums) -> None:
+        cells, durations = self._cells(), line.durations
+        durations.sort()
+        done = 0
+        for at, edge in enumerate(SECONDS):
+            upto = bisect_right(durations, edge, done)
+            if upto > done:
+                cells[slot + at] += upto - done
+                done = upto
+                if done == len(durations):
+                    break
+        cells[slot + len(SECONDS)] += len(durations) - done
+        rest = line.count - len(durations)
+        if rest > 0:  # of one request only the first thousand are known one by one
+            mean = max(0.0, line.seconds - sum(durations)) / rest
             cells[slot + bisect_left(SECONDS, mean)] += rest
 
-    def _count_errors(self, group: QueryGroup) -> None:
-        is_known = group.statement.id in self._statements
-        labels = (group.statement.id, group.statement.summary) if is_known else (OTHER, OTHER)
-        self._cells()[self.slot("harden_query_errors", labels)] += group.errors
+    def _count_errors(self, line: LineSums) -> None:
+        is_known = line.statement.id in self._statements
+        labels = (line.statement.id, line.statement.summary) if is_known else (OTHER, OTHER)
+        self._cells()[self.slot("harden_query_errors", labels)] += line.errors
 
-    def _of_other(self, group: QueryGroup) -> int:
+    def _of_other(self, line: LineSums) -> int:
         """Return where a statement counts that has no place of its own here; called with the lock held."""
-        statement = group.statement
+        statement = line.statement
         if statement.id in self._known:
             return self._admit(statement.id, statement.summary)
         if not self._is_full:
             seen, _ = self._candidates.get(statement.id, (0, ""))
             if not seen and len(self._candidates) >= MOST_CANDIDATES:
                 self._candidates.clear()
-            self._candidates[statement.id] = seen + 1, statement.summary
+            self._candidates[statement.id] = seen + line.requests, statement.summary
         return self._statements[OTHER]
 
     def _admit(self, statement: str, summary: str) -> int:

@@ -1,29 +1,25 @@
 """Each request's queries, from its first to its last: WSGI middleware around the app.
 
-It gives the request an id, which the front may have given already, opens its log, and closes it when the body was
-sent. The route is filled in by the extension once Flask has found it.
+It opens the request's log, and closes it when the body was sent. The request's id, which the front may have given,
+is told in the answers that failed, by which people ask for help, and in all of them during development; a header
+more costs each request some microseconds, and the front can add it for less.
 Knows WSGI, not Flask. If this is wrong, one request's queries are counted as another's.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
-import re
-import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from . import monitor, request_end
 from .events import RequestEnded
 from .query_log import QueryLog
+from .request_end import in_flight
 
-ID_HEADER, ID_KEY, LOG_KEY = "X-Request-ID", "harden.request_id", "harden.query_log"
+ID_HEADER = "X-Request-ID"
+FAILED = "4"  # what status lines of failures begin with, or with more
 Counted = Callable[[QueryLog, list[tuple[str, str]]], list[tuple[str, str]]]
-_ids: Iterator[int] = iter(())
-_ids_of = -1  # a forked child counts from a start of its own
-_FIT = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class RequestWatch:
@@ -44,47 +40,57 @@ class RequestWatch:
         self._app, self._streamed, self._counted, self._judged = app, streamed, counted, judged
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        request_id = id_of(environ)
-        environ[ID_KEY] = request_id
-        watched = _kind_within(monitor.current())("request", environ.get("REQUEST_METHOD", ""), "", request_id)
-        if "HTTP_TRACEPARENT" in environ:
-            watched.traceparent = environ["HTTP_TRACEPARENT"]
-        environ[LOG_KEY] = watched
-        status = [500]
+        around = monitor.current()
+        kind = QueryLog if around is None else _kind_within(around)
+        watched = kind("request", environ.get("REQUEST_METHOD", ""), "", "", environ)
+        counted = self._counted
 
         def started(line: str, headers: list[tuple[str, str]], *args: Any) -> Any:
-            status[0] = int(line[:3])
-            headers = [*headers, (ID_HEADER, request_id)]
-            if self._counted is not None:
-                headers = self._counted(watched, headers)
+            watched.status = line
+            if counted is not None:
+                headers = [*counted(watched, headers), (ID_HEADER, watched.request_id)]
+            elif line >= FAILED:
+                headers = [*headers, (ID_HEADER, watched.request_id)]
             return start_response(line, headers, *args)
 
-        monitor.begin(watched)
+        watched.outer = around
+        monitor.at_work.set(watched)
+        key = id(watched)
+        in_flight[key] = watched
         try:
             body = self._app(environ, started)
         except BaseException:
+            in_flight.pop(key, None)
             request_end.end(watched, 500)
             raise
-        if environ.get(self._streamed):
-            monitor.at_work.set(watched.outer)
-            return _Watched(body, watched, partial(self._end, watched, status))
-        try:
-            self._end(watched, status)
-        except BaseException:
-            if hasattr(body, "close"):
-                body.close()
-            raise
+        if self._streamed in environ:
+            monitor.at_work.set(around)
+            return _Watched(body, watched, partial(self._end, watched))
+        in_flight.pop(key, None)
+        status = int(watched.status[:3] or 500)
+        ended = request_end.end(watched, status)
+        if self._judged is not None:
+            try:
+                self._judge(ended, status)
+            except BaseException:
+                if hasattr(body, "close"):
+                    body.close()
+                raise
         return body
 
-    def _end(self, watched: QueryLog, status: list[int]) -> None:
-        ended = request_end.end(watched, status[0])
-        if self._judged is not None and status[0] < 500:  # what made it a 500 matters more
+    def _end(self, watched: QueryLog) -> None:
+        in_flight.pop(id(watched), None)
+        status = int(watched.status[:3] or 500)
+        self._judge(request_end.end(watched, status), status)
+
+    def _judge(self, ended: RequestEnded | None, status: int) -> None:
+        if self._judged is not None and status < 500:  # what made it a 500 matters more
             self._judged(ended)
 
 
-def _kind_within(around: QueryLog | None) -> type[QueryLog]:
+def _kind_within(around: QueryLog) -> type[QueryLog]:
     """Return the class of log for a request: that of the block around it, such as a test's."""
-    return QueryLog if around is None or around.kind == "request" else type(around)
+    return QueryLog if around.kind == "request" else type(around)
 
 
 class _Watched:
@@ -125,17 +131,3 @@ class _Watched:
 
 def _nothing() -> None:
     return None
-
-
-def id_of(environ: dict[str, Any]) -> str:
-    """Return the id that the front gave a request, where it can stand in a log and a header; else a new one."""
-    sent = environ.get("HTTP_X_REQUEST_ID")
-    return sent if sent and _FIT.fullmatch(sent) else _made_id()
-
-
-def _made_id() -> str:
-    """Return 16 hexadecimal digits: random for the process, then counted; the system is not asked each time."""
-    global _ids, _ids_of
-    if _ids_of != os.getpid():
-        _ids_of, _ids = os.getpid(), itertools.count(secrets.randbits(63))
-    return f"{next(_ids) & 0xFFFFFFFFFFFFFFFF:016x}"

@@ -21,7 +21,7 @@ from .app_loader import load_app
 from .connection import Leased
 from .database_helper import install, options_from
 from .dropin import installed
-from .endpoints import HealthEndpoints
+from .endpoints import Front, HealthEndpoints
 from .errors import AppLoadError, HardenError
 from .extension import KEY, STREAMED, counting, harden_app
 from .ops import with_ops
@@ -75,8 +75,7 @@ def harden(target: str, settings: Settings) -> Any:
         watch.start(settings)
         inner = OneAtATime(app) if held else app
         watched = RequestWatch(inner, STREAMED, counting(settings), watch.judging(settings))
-        page = with_ops(watched, settings, STREAMED)
-        return HealthEndpoints(page, settings["HARDEN_OPS_TOKEN"])
+        return Front(watched, HealthEndpoints(with_ops(watched, settings), settings["HARDEN_OPS_TOKEN"]))
     if held:  # before the health endpoints are put around it: they must not wait for a turn
         app.wsgi_app = OneAtATime(app.wsgi_app)  # type: ignore[method-assign]
     if KEY not in app.extensions:  # an app that has adopted the kit did it itself

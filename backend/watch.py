@@ -14,6 +14,7 @@ from . import (
     connection,
     events,
     explain,
+    log_end,
     log_setup,
     metrics,
     monitor,
@@ -23,7 +24,7 @@ from . import (
     sql_comments,
 )
 from .errors import RepeatsError
-from .events import Repeats, RequestEnded
+from .events import Repeats, RequestEnded, RequestsEnded
 from .query_table import query_table
 from .repeats import message, repeats_of
 from .settings import Settings
@@ -42,9 +43,9 @@ def start(settings: Settings) -> None:
     global _limit, _raises
     _limit, _raises = settings["DB_REPEAT_LIMIT"], settings["DB_REPEATS"] == "raise"
     watch_cursors()
-    events.listen(RequestEnded, query_table.add)
+    events.listen(RequestsEnded, query_table.add)
+    log_end.judge(_limit, _look_for_repeats if _limit else None)
     if _limit:
-        events.listen(RequestEnded, _look_for_repeats)
         events.listen(Repeats, _log_repeats)
     slow.start(settings)
     explain.start(settings)
@@ -53,7 +54,7 @@ def start(settings: Settings) -> None:
         metrics.start(settings)
         ops_publish.start(settings)
         if settings.environment == "production" and not _raises and metrics.current is not None:
-            request_end.batch(metrics.current.request)
+            request_end.batch(metrics.current.recorder.request)
     log_setup.configure(settings["HARDEN_LOG_FORMAT"])
 
 
@@ -65,8 +66,8 @@ def watch_cursors() -> None:
 def stop() -> None:
     """Watch no more."""
     connection.monitored = None
-    events.unlisten(RequestEnded, query_table.add)
-    events.unlisten(RequestEnded, _look_for_repeats)
+    events.unlisten(RequestsEnded, query_table.add)
+    log_end.judge(0, None)
     events.unlisten(Repeats, _log_repeats)
     request_end.batch(None)
     metrics.stop()

@@ -35,8 +35,7 @@ def record(message: Any = "hello", *args: Any, **extra: Any) -> logging.LogRecor
 @pytest.fixture
 def in_request() -> Iterator[QueryLog]:
     """A request that runs in this thread."""
-    log = QueryLog("request", "GET", "/users/<id>", "abc-1")
-    log.traceparent = PARENT
+    log = QueryLog("request", "GET", "/users/<id>", "abc-1", {"HTTP_TRACEPARENT": PARENT})
     monitor.begin(log)
     yield log
     monitor.end(log)
@@ -182,9 +181,9 @@ def test_an_id_that_could_forge_something_is_replaced(
     try:
 
         @app.get("/")
-        def view() -> str:
+        def view() -> tuple[str, int]:
             logging.getLogger("shop").warning("hello")
-            return ""
+            return "", 400
 
         environ = {"HTTP_X_REQUEST_ID": sent, "HTTP_TRACEPARENT": sent}
         answer = app.test_client().get("/", environ_overrides=environ)

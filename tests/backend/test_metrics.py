@@ -20,6 +20,7 @@ from backend.fingerprint import statement_of
 from backend.metrics import Metrics
 from backend.settings import Settings, load
 from tests.support.children import FORKS, in_child
+from tests.support.ended import requests_ended
 from tests.support.threads import until
 
 Make = Callable[..., Metrics]
@@ -53,7 +54,7 @@ def value(counting: Metrics, metric: str, *labels: str) -> float:
     return sum(found) if found is not None else 0.0
 
 
-ENDED = RequestEnded("request", "GET", "/", 200, 0.01, "id", (), 0, 0.0)
+ENDED = requests_ended(RequestEnded("request", "GET", "/", 200, 0.01, "id", (), 0, 0.0))
 SLOW = SlowQuery(statement_of("SELECT 1"), "app.py:1", 0.5, 1, route="/")
 REPEATS = Repeats((), 60, 0.5, 0.9, "/", "id", (), "", "")
 
@@ -170,9 +171,7 @@ def test_caches_count_what_came_since_the_last_look(begin: Make) -> None:
     assert value(counting, "harden_cache_misses", "prices") == 1.0
 
 
-def test_a_request_through_the_app_is_counted_and_its_pages_are_not(
-    begin: Make, url: str, tmp_path: Path
-) -> None:
+def test_a_request_through_the_app_is_counted_and_its_pages_are_not(begin: Make, url: str, tmp_path: Path) -> None:
     app = Flask("app")
 
     @app.get("/users/<int:number>")

@@ -20,6 +20,7 @@ from backend import (
     connection,
     install,
     monitor,
+    own_failures,
     query_cache,
     uninstall,
 )
@@ -209,7 +210,7 @@ def test_outside_a_request_nothing_is_noted(conn: Any) -> None:
     assert log.groups() == []
 
 
-def test_slow_queries_are_told_of_with_and_without_a_request(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_queries_are_told_of_in_a_block_and_not_outside(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(monitor, "slow", lambda *args: told.append(args))
     monkeypatch.setattr(monitor, "slow_after", 0.02)
@@ -217,18 +218,17 @@ def test_slow_queries_are_told_of_with_and_without_a_request(conn: Any, monkeypa
         cursor.execute("SELECT pg_sleep(0.03)")
         with watching("job") as log:
             cursor.execute("SELECT pg_sleep(%s)", (0.03,))
-    first, second = told
-    assert (first[1], first[5]) == ("SELECT pg_sleep(0.03)", None)
-    assert (second[1], second[2], second[5]) == ("SELECT pg_sleep(%s)", (0.03,), log)
-    assert second[3] >= 0.03
-    assert second[4].f_code.co_name == "test_slow_queries_are_told_of_with_and_without_a_request"
+    (found,) = told
+    assert (found[1], found[2], found[5]) == ("SELECT pg_sleep(%s)", (0.03,), log)
+    assert found[3] >= 0.03
+    assert found[4].f_code.co_name == "test_slow_queries_are_told_of_in_a_block_and_not_outside"
 
 
 def test_a_cancelled_query_is_told_of_however_short_it_was(conn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[Any, ...]] = []
     monkeypatch.setattr(monitor, "slow", lambda *args: told.append(args))
     monkeypatch.setattr(monitor, "slow_after", 3600.0)
-    with conn.cursor() as cursor:
+    with watching(), conn.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 20")
         with pytest.raises(psycopg2.errors.QueryCanceled):
             cursor.execute("SELECT pg_sleep(30)")
@@ -239,10 +239,10 @@ def test_a_monitor_that_fails_fails_no_query(conn: Any, monkeypatch: pytest.Monk
     def broken(*args: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(monitor, "_failed", set())
+    monkeypatch.setattr(own_failures, "_said", set())
     monkeypatch.setattr(monitor, "slow", broken)
     monkeypatch.setattr(monitor, "slow_after", -1.0)
-    with conn.cursor() as cursor:
+    with watching(), conn.cursor() as cursor:
         for _ in range(3):
             cursor.execute("SELECT 1")
             assert cursor.fetchone()[0] == 1

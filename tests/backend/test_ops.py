@@ -183,7 +183,7 @@ def hardened(url: str, **settings: Any) -> Flask:
 
     @app.before_request
     def guard() -> tuple[str, int]:
-        return f"log in first, {in_flight.figures()['in_flight']} in flight", 401
+        return f"log in first, {in_flight()['in_flight']} in flight", 401
 
     Hardening(app, DATABASE_URL=url, **settings)
     return app
@@ -208,12 +208,12 @@ def test_a_streamed_body_is_in_flight_until_it_was_sent(url: str) -> None:
 
     @app.get("/")
     def stream() -> Any:
-        return (str(in_flight.figures()["in_flight"]) for _ in range(2)), {"Content-Type": "text/plain"}
+        return (str(in_flight()["in_flight"]) for _ in range(2)), {"Content-Type": "text/plain"}
 
     answer = app.test_client().get("/")
     assert answer.text == "11"
     answer.close()
-    assert in_flight.figures()["in_flight"] == 0
+    assert in_flight()["in_flight"] == 0
 
 
 def test_an_app_that_raises_leaves_nothing_in_flight(url: str) -> None:
@@ -227,7 +227,7 @@ def test_an_app_that_raises_leaves_nothing_in_flight(url: str) -> None:
 
     with pytest.raises(RuntimeError):
         app.test_client().get("/")
-    assert in_flight.figures()["in_flight"] == 0
+    assert in_flight()["in_flight"] == 0
 
 
 def test_no_secret_is_in_the_data(url: str) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend import events, ops_data, ops_merge, ops_publish
-from backend.events import QueryGroup, RepeatedLine, Repeats, RequestEnded, SlowQuery
+from backend.events import QueryGroup, RepeatedLine, Repeats, RequestEnded, RequestsEnded, SlowQuery
 from backend.fingerprint import statement_of
 from backend.ops_merge import Totals
 from backend.ops_publish import KIND, WANTED, Publisher, write
@@ -24,6 +24,7 @@ from backend.ops_seen import BOUNDS, MOST_INCIDENTS, MOST_ROUTES, Seen, quantile
 from backend.ops_view import MOST_BYTES, View
 from backend.query_table import query_table
 from backend.run_folder import open_folder
+from tests.support.ended import requests_ended
 from tests.support.threads import until
 
 
@@ -37,9 +38,9 @@ def _fresh() -> Iterator[None]:
 
 def ended(
     route: str = "/users", seconds: float = 0.02, queries: int = 3, status: int = 200, kind: str = "request"
-) -> RequestEnded:
+) -> RequestsEnded:
     group = QueryGroup(statement_of("SELECT 1"), "app.py:1 in view", queries, 0.01, 0.005, (0.005,), queries)
-    return RequestEnded(kind, "GET", route, status, seconds, "id", (group,), queries, 0.01)
+    return requests_ended(RequestEnded(kind, "GET", route, status, seconds, "id", (group,), queries, 0.01))
 
 
 def repeats(route: str = "/users", line: int = 7) -> Repeats:
@@ -61,7 +62,7 @@ def fill(requests: int = 4) -> None:
     """Have this process see some requests."""
     for number in range(requests):
         request = ended(seconds=0.01 * (number + 1))
-        seen.add_request(request)
+        seen.add_requests(request)
         query_table.add(request)
     seen.add_repeats(repeats())
     seen.add_slow(slow())
@@ -70,9 +71,9 @@ def fill(requests: int = 4) -> None:
 def test_requests_are_counted_by_route_and_blocks_are_none() -> None:
     counted = Seen()
     for status in (200, 404, 500, 503):
-        counted.add_request(ended(status=status))
-    counted.add_request(ended(kind="block"))
-    counted.add_request(ended(route=""))
+        counted.add_requests(ended(status=status))
+    counted.add_requests(ended(kind="block"))
+    counted.add_requests(ended(route=""))
     rows = {row["route"]: (row["count"], row["errors"], row["queries"]) for row in counted.routes()}
     assert rows == {"/users": (4, 2, 12), "(no route)": (1, 0, 3)}
     assert sum(point[1] for point in counted.series()) == 5
@@ -81,7 +82,7 @@ def test_requests_are_counted_by_route_and_blocks_are_none() -> None:
 def test_however_many_routes_lines_and_loops_there_are_the_tables_stay_small() -> None:
     counted = Seen()
     for number in range(3 * MOST_ROUTES):
-        counted.add_request(ended(route=f"/{number}"))
+        counted.add_requests(ended(route=f"/{number}"))
         counted.add_repeats(repeats(line=number))
         counted.add_slow(slow(site=f"app.py:{number} in view"))
     assert len(counted.routes()) == MOST_ROUTES + 1
@@ -115,7 +116,7 @@ def test_slow_queries_are_grouped_by_statement_and_line() -> None:
 def test_a_quantile_is_at_most_one_bound_off(durations: list[float], share: float) -> None:
     counted = Seen()
     for seconds in durations:
-        counted.add_request(ended(seconds=seconds))
+        counted.add_requests(ended(seconds=seconds))
     (row,) = counted.routes()
     exact = sorted(durations)[max(0, -(-int(share * 1000) * len(durations) // 1000) - 1)]
     assert exact / 1.5 <= quantile(row["histogram"], share, row["slowest"]) <= exact * 1.5
@@ -131,7 +132,7 @@ def test_the_rows_that_are_shown_are_those_that_somebody_looks_for() -> None:
             statement_of(f"SELECT {'x' * number}"), "app.py:1 in view", number, 1000.0 - number,
             5.0 if number == 700 else 0.1, (0.1,), 0, errors=int(number == 800),
         )  # fmt: skip
-        query_table.add(RequestEnded("request", "GET", "/", 200, 1.0, "", (group,), number, 1.0))
+        query_table.add(requests_ended(RequestEnded("request", "GET", "/", 200, 1.0, "", (group,), number, 1.0)))
     rows = ops_data.snapshot("w")["queries"]
     assert len(rows) <= 200
     assert {max(rows, key=lambda row: row[by])["count"] for by in ("slowest", "errors")} == {700, 800}
@@ -402,6 +403,9 @@ def test_many_who_look_at_once_cost_one_look(publisher: Publisher, monkeypatch: 
 
 
 def test_a_forked_child_counts_its_own(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    from backend.settings import load
+
+    ops_publish.start(load(environ={}))
     fill()
     publisher._pid = os.getpid()  # as if it ran; a thread would be lost by the fork
     child = os.fork()

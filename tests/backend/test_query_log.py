@@ -11,7 +11,8 @@ import pytest
 from psycopg2 import sql
 
 from backend.lines import Call, rendered
-from backend.query_log import MOST_DURATIONS, MOST_GROUPS, QueryLog
+from backend.query_group import MOST_DURATIONS, MOST_GROUPS
+from backend.query_log import QueryLog
 
 
 def note(
@@ -172,6 +173,21 @@ def test_an_inner_log_hands_its_queries_to_the_outer_one() -> None:
             note(log, "SELECT 1", 0.25)
     assert [group.count for group in inner.end()] == [3]
     assert [(group.count, group.seconds) for group in outer.end()] == [(5, 1.25)]
+
+
+def test_two_logs_are_two_although_both_are_empty() -> None:
+    one, other = QueryLog(), QueryLog()
+    assert one != other
+    assert not one == other  # noqa: SIM201
+    assert len({one, other}) == 2
+
+
+def test_a_look_at_what_another_thread_has_counted_meanwhile_does_nothing() -> None:
+    log = QueryLog()
+    note(log, "SELECT 1")
+    log.groups()
+    log.look(None, sys._getframe())
+    assert log.query_count == 1
 
 
 def test_a_log_that_is_over_takes_nothing_more() -> None:

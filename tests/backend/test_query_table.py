@@ -7,14 +7,15 @@ import json
 import pytest
 
 from backend import query_table
-from backend.events import QueryGroup, RequestEnded
+from backend.events import QueryGroup, RequestEnded, RequestsEnded
 from backend.fingerprint import statement_of
 from backend.query_table import QueryTable
+from tests.support.ended import requests_ended
 from tests.support.threads import Running
 
 
-def _ended(*groups: QueryGroup, route: str = "/profile") -> RequestEnded:
-    return RequestEnded("request", "GET", route, 200, 1.0, "", groups, len(groups), 0.1)
+def _ended(*groups: QueryGroup, route: str = "/profile") -> RequestsEnded:
+    return requests_ended(RequestEnded("request", "GET", route, 200, 1.0, "", groups, len(groups), 0.1))
 
 
 def _group(number: int, count: int = 1, seconds: float = 0.001, errors: int = 0) -> QueryGroup:

@@ -17,6 +17,7 @@ from backend.metric_names import OTHER, SECONDS
 from backend.recorder import MOST_CANDIDATES, MOST_ROUTES, MOST_STATEMENTS, SEEN, Recorder
 from backend.run_folder import RunFolder, open_folder
 from tests.support.children import FORKS, in_child
+from tests.support.ended import requests_ended
 
 REQUESTS, QUERIES = "harden_request_duration_seconds", "harden_query_duration_seconds"
 
@@ -53,6 +54,15 @@ def ended(
     )  # fmt: skip
 
 
+def count(recorder: Recorder, *events: RequestEnded) -> None:
+    """Count requests as `Metrics.ended` does."""
+    told = requests_ended(*events)
+    for each in told.requests:
+        if each.kind == "request":
+            recorder.request(each.route, each.method, each.status, each.seconds, each.queries, each.query_seconds)
+    recorder.statements(told.lines)
+
+
 def values(recorder: Recorder, metric: str) -> dict[tuple[str, ...], list[float]]:
     found = totals.read_all(recorder.folder, recorder.board).values
     return {labels: cells for (name, labels), cells in found.items() if name == metric}
@@ -60,7 +70,7 @@ def values(recorder: Recorder, metric: str) -> dict[tuple[str, ...], list[float]
 
 def test_a_request_goes_into_the_bucket_of_its_time(recorder: Recorder) -> None:
     for seconds in (0.0, 0.001, 0.0011, 0.3, 99.0):
-        recorder.ended(ended(seconds=seconds))
+        count(recorder, ended(seconds=seconds))
     (cells,) = values(recorder, REQUESTS).values()
     buckets = dict(zip([*SECONDS, float("inf")], cells, strict=False))
     assert {bound: count for bound, count in buckets.items() if count} == {
@@ -74,7 +84,7 @@ def test_a_request_goes_into_the_bucket_of_its_time(recorder: Recorder) -> None:
 def test_every_query_is_in_one_bucket(durations: list[list[float]]) -> None:
     recorder = Recorder(RunFolder(None))
     recorder.begin()
-    recorder.ended(ended(*(group(f"SELECT {'a' * size} FROM t", *each) for size, each in enumerate(durations))))
+    count(recorder, ended(*(group(f"SELECT {'a' * size} FROM t", *each) for size, each in enumerate(durations))))
     total = [sum(cells) for cells in zip(*values(recorder, QUERIES).values(), strict=True)]
     everything = [each for of_group in durations for each in of_group]
     for at, bound in enumerate(SECONDS):
@@ -84,7 +94,7 @@ def test_every_query_is_in_one_bucket(durations: list[list[float]]) -> None:
 
 
 def test_queries_beyond_the_first_thousand_count_by_their_mean(recorder: Recorder) -> None:
-    recorder.ended(ended(group("SELECT 1", *[0.002] * 1000, count=3000, seconds=2.0 + 2000 * 0.04)))
+    count(recorder, ended(group("SELECT 1", *[0.002] * 1000, count=3000, seconds=2.0 + 2000 * 0.04)))
     (cells,) = values(recorder, QUERIES).values()
     assert cells[SECONDS.index(0.0025)] == 1000.0
     assert cells[SECONDS.index(0.05)] == 2000.0
@@ -92,10 +102,10 @@ def test_queries_beyond_the_first_thousand_count_by_their_mean(recorder: Recorde
 
 
 def test_labels_are_by_route_method_and_class_of_status(recorder: Recorder) -> None:
-    recorder.ended(ended(status=201, method="POST"))
-    recorder.ended(ended(status=503))
-    recorder.ended(ended(status=404, route=""))
-    recorder.ended(ended(method="BREW", status=999))
+    count(recorder, ended(status=201, method="POST"))
+    count(recorder, ended(status=503))
+    count(recorder, ended(status=404, route=""))
+    count(recorder, ended(method="BREW", status=999))
     assert set(values(recorder, REQUESTS)) == {
         ("/users/<id>", "POST", "2xx"), ("/users/<id>", "GET", "5xx"), ("none", "GET", "4xx"),
         ("/users/<id>", OTHER, OTHER),
@@ -103,14 +113,14 @@ def test_labels_are_by_route_method_and_class_of_status(recorder: Recorder) -> N
 
 
 def test_a_block_counts_its_queries_and_no_request(recorder: Recorder) -> None:
-    recorder.ended(ended(group("SELECT 1", 0.1), kind="block", route="nightly job"))
+    count(recorder, ended(group("SELECT 1", 0.1), kind="block", route="nightly job"))
     assert values(recorder, REQUESTS) == {}
     assert sum(sum(cells[:-1]) for cells in values(recorder, QUERIES).values()) == 1.0
 
 
 def test_routes_are_bounded(recorder: Recorder) -> None:
     for number in range(MOST_ROUTES + 50):
-        recorder.ended(ended(route=f"/{number}"))
+        count(recorder, ended(route=f"/{number}"))
     found = values(recorder, REQUESTS)
     assert len(found) == MOST_ROUTES + 1
     assert sum(found[OTHER, "GET", "2xx"][:-1]) == 50.0
@@ -118,11 +128,11 @@ def test_routes_are_bounded(recorder: Recorder) -> None:
 
 def test_a_statement_gets_its_label_once_it_was_seen_a_few_times(recorder: Recorder) -> None:
     often, rare = group("SELECT a FROM often", 0.1), group("SELECT b FROM rare", 0.1)
-    recorder.ended(ended(rare))
+    count(recorder, ended(rare))
     for _ in range(SEEN):
-        recorder.ended(ended(often))
+        count(recorder, ended(often))
     recorder.admit()
-    recorder.ended(ended(often, rare))
+    count(recorder, ended(often, rare))
     found = values(recorder, QUERIES)
     assert set(found) == {(OTHER, OTHER), (often.statement.id, "SELECT often")}
     assert sum(found[often.statement.id, "SELECT often"][:-1]) == 1.0
@@ -132,7 +142,7 @@ def test_a_statement_gets_its_label_once_it_was_seen_a_few_times(recorder: Recor
 def test_statements_are_bounded_whatever_comes(recorder: Recorder) -> None:
     names = ["".join(chr(97 + int(digit)) for digit in f"{number:05}") for number in range(3000)]
     for name in names:
-        recorder.ended(ended(*[group(f"SELECT 1 FROM {name}", 0.1)] * SEEN))
+        count(recorder, *[ended(group(f"SELECT 1 FROM {name}", 0.1))] * SEEN)
         if len(recorder._candidates) == MOST_CANDIDATES:
             recorder.admit()
     recorder.admit()
@@ -153,14 +163,14 @@ def test_a_worker_gives_the_labels_that_others_have_at_once(folder: RunFolder) -
         other = Recorder(folder)
         other.begin()
         for _ in range(SEEN):
-            other.ended(ended(shared))
+            count(other, ended(shared))
         other.admit()
 
     in_child(serve)
     mine = Recorder(folder)
     mine.begin()
     mine.learn()
-    mine.ended(ended(shared))
+    count(mine, ended(shared))
     found = values(mine, QUERIES)
     assert sum(found[shared.statement.id, "SELECT shared"][:-1]) == 1.0
     assert sum(found[OTHER, OTHER][:-1]) == SEEN
@@ -169,9 +179,9 @@ def test_a_worker_gives_the_labels_that_others_have_at_once(folder: RunFolder) -
 def test_errors_count_by_statement(recorder: Recorder) -> None:
     known = group("SELECT a FROM t", 0.1, errors=1)
     for _ in range(SEEN):
-        recorder.ended(ended(known))
+        count(recorder, ended(known))
     recorder.admit()
-    recorder.ended(ended(known, group("SELECT b FROM u", 0.1, errors=1)))
+    count(recorder, ended(known, group("SELECT b FROM u", 0.1, errors=1)))
     assert values(recorder, "harden_query_errors") == {
         (OTHER, OTHER): [SEEN + 1.0], (known.statement.id, "SELECT t"): [1.0]
     }  # fmt: skip
@@ -181,7 +191,7 @@ def test_a_full_board_goes_on_in_other_and_then_nowhere(recorder: Recorder) -> N
     for number in range(5000):
         recorder.add("harden_cache_hits", (f"{number}" * 100,), 1.0)
     for number in range(5):
-        recorder.ended(ended(route=f"/{number}", status=200 + number))
+        count(recorder, ended(route=f"/{number}", status=200 + number))
     total = sum(cells[0] for cells in values(recorder, "harden_cache_hits").values())
     assert total <= 5000.0  # what found no room at all is not counted
     assert len(recorder._slots) <= 10_000
@@ -190,11 +200,11 @@ def test_a_full_board_goes_on_in_other_and_then_nowhere(recorder: Recorder) -> N
 def test_threads_lose_no_request(recorder: Recorder) -> None:
     one = ended(group("SELECT a FROM t", 0.1, 0.2))
 
-    def count() -> None:
+    def work() -> None:
         for _ in range(2000):
-            recorder.ended(one)
+            count(recorder, one)
 
-    threads = [threading.Thread(target=count) for _ in range(6)]
+    threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -206,13 +216,13 @@ def test_threads_lose_no_request(recorder: Recorder) -> None:
 
 @FORKS
 def test_a_forked_child_counts_on_a_board_of_its_own(recorder: Recorder, folder: RunFolder) -> None:
-    recorder.ended(ended())
+    count(recorder, ended())
 
     def serve() -> None:
         recorder.forget_parent()  # as the process's metrics have it done
         recorder.begin()
         for _ in range(5):
-            recorder.ended(ended())
+            count(recorder, ended())
         recorder.leave()
 
     in_child(serve)

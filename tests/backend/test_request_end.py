@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from backend import monitor, request_end
+from backend import monitor, own_failures, request_end
 from backend.events import RequestEnded, listen, unlisten
 from backend.monitor import QueryLog, watching
+from tests.support.children import FORKS, in_child
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     monkeypatch.setattr(request_end, "BATCH", 8)
     monkeypatch.setattr(request_end, "PATIENCE", 1e9)
     monkeypatch.setattr(request_end, "_last", 1e18)
-    request_end.batch(lambda log, status, seconds: seen.append((log.route, status, log.sums())))
+    request_end.batch(lambda *count: seen.append((*count[:3], *count[4:])))
     yield seen
     request_end.batch(None)
 
@@ -47,7 +48,7 @@ def request(route: str = "/", queries: int = 2) -> None:
 def test_a_request_is_counted_at_once_and_told_of_with_others(told: list[Any], counted: list[Any]) -> None:
     for number in range(7):
         request(f"/{number}")
-    assert counted == [(f"/{number}", 200, (2, 0.5)) for number in range(7)]
+    assert counted == [(f"/{number}", "GET", 200, 2, 0.5) for number in range(7)]
     assert told == []
     request("/7")
     assert [(event.route, event.queries, event.is_counted) for event in told] == [
@@ -98,7 +99,7 @@ def test_a_count_that_fails_leaves_the_request_to_be_counted_later(
     def broken(*_: Any) -> None:
         raise OSError
 
-    monkeypatch.setattr(monitor, "_failed", set())
+    monkeypatch.setattr(own_failures, "_said", set())
     monkeypatch.setattr(request_end, "_count", broken)
     request()
     request_end.flush()
@@ -120,3 +121,33 @@ def test_eight_threads_lose_and_double_nothing(told: list[Any], counted: list[An
     request_end.flush()
     assert len(told) == len(counted) == 1600
     assert sum(event.queries for event in told) == 3200
+
+
+@FORKS
+def test_a_forked_child_tells_of_no_request_of_its_parent_s(told: list[Any], counted: list[Any]) -> None:
+    request()
+    request_end.in_flight[1] = QueryLog()
+
+    def child() -> tuple[int, int]:
+        request_end.after_fork()
+        request_end.flush()
+        return len(told), len(request_end.in_flight)
+
+    try:
+        assert in_child(child) == (0, 0)
+    finally:
+        del request_end.in_flight[1]
+    request_end.flush()
+    assert len(told) == 1
+
+
+def test_a_request_s_route_is_counted_and_its_environ_let_go_of(told: list[Any], counted: list[Any]) -> None:
+    class Matched:
+        class url_rule:
+            rule = "/users/<id>"
+
+    log = monitor.begin(QueryLog("request", "GET", environ={"werkzeug.request": Matched}))
+    request_end.end(log, 200)
+    assert (counted[0][0], log.environ) == ("/users/<id>", None)
+    request_end.flush()
+    assert [event.route for event in told] == ["/users/<id>"]

@@ -10,9 +10,9 @@ import psycopg2
 import pytest
 from flask import Flask, Response, jsonify
 
-from backend import Hardening, RepeatsError, close_pool, events, get_db_connection, watch
+from backend import Hardening, RepeatsError, close_pool, events, get_db_connection, request_end, watch
 from backend.events import RequestEnded
-from backend.request_watch import RequestWatch, id_of
+from backend.request_watch import RequestWatch
 
 
 def _app(url: str, **settings: Any) -> Flask:
@@ -80,6 +80,29 @@ def test_a_request_ends_with_its_route_status_and_queries(make_app: Any, ended: 
     assert (second.route, second.status, second.queries) == ("", 404, 0)
 
 
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_the_route_is_known_when_flask_has_let_go_of_the_request(
+    make_app: Any, ended: list[RequestEnded], environment: str
+) -> None:
+    """Also behind a middleware of the app's that hands a copy of the WSGI environment on, and answers late."""
+    app = make_app(HARDEN_ENV=environment)
+    watched, inner = app.wsgi_app, None
+
+    def copying(environ: dict[str, Any], start_response: Any) -> Any:
+        late: list[Any] = []
+        body = inner(dict(environ), lambda *args: late.append(args))  # type: ignore[misc]
+        start_response(*late[0])
+        return body
+
+    watch_of_requests = watched._app  # behind `Front`
+    inner, watch_of_requests._app = watch_of_requests._app, copying
+    client = app.test_client()
+    for path in ("/loop/1", "/fails", "/nowhere"):
+        client.get(path)
+    request_end.flush()
+    assert [each.route for each in ended] == ["/loop/<int:times>", "/fails", ""]
+
+
 def test_a_streamed_body_s_queries_are_the_request_s(make_app: Any, ended: list[RequestEnded]) -> None:
     response = make_app().test_client().get("/stream")
     assert not ended
@@ -103,9 +126,32 @@ def test_between_the_parts_of_a_body_its_log_is_not_at_work(make_app: Any, ended
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("sent", ["", "a b", "x" * 129, "a\r\nSet-Cookie: x=1", "ä"])
-def test_an_id_that_cannot_stand_in_a_header_is_replaced(sent: str) -> None:
-    assert len(id_of({"HTTP_X_REQUEST_ID": sent})) == 16
+@pytest.mark.parametrize(
+    ("environment", "path", "is_told"),
+    [
+        ("production", "/loop/1", False), ("production", "/nowhere", True), ("production", "/fails", True),
+        ("development", "/loop/1", True), ("test", "/loop/1", True),
+    ],
+)  # fmt: skip
+def test_the_id_is_told_where_it_failed_and_to_developers(
+    make_app: Any, environment: str, path: str, is_told: bool
+) -> None:
+    client = make_app(HARDEN_ENV=environment).test_client()
+    headers = client.get(path, headers={"X-Request-ID": "abc-1"}).headers
+    assert headers.getlist("X-Request-ID") == (["abc-1"] if is_told else [])
+
+
+@pytest.mark.parametrize("sent", ["a b", "x" * 129, "a\r\nSet-Cookie: x=1", "ä"])
+def test_an_id_that_cannot_stand_in_a_header_is_replaced_in_the_answer(
+    make_app: Any, ended: list[RequestEnded], sent: str
+) -> None:
+    client = make_app(HARDEN_ENV="production").test_client()
+    headers = client.get("/nowhere", environ_overrides={"HTTP_X_REQUEST_ID": sent}).headers
+    request_end.flush()
+    (told,) = headers.getlist("X-Request-ID")
+    assert len(told) == 16
+    assert [each.request_id for each in ended] == [told]
+    assert "Set-Cookie" not in headers
 
 
 def test_strict_mode_raises_out_of_the_app(make_app: Any) -> None:
@@ -208,4 +254,6 @@ def test_the_pool_s_errors_pass_through_as_ever(make_app: Any, ended: list[Reque
     app.testing = True
     with pytest.raises(psycopg2.errors.UndefinedTable):
         app.test_client().get("/wrong")
-    assert [(each.status, each.queries, each.groups[0].errors) for each in ended] == [(500, 1, 1)]
+    assert [(each.route, each.status, each.queries, each.groups[0].errors) for each in ended] == [
+        ("/wrong", 500, 1, 1)
+    ]

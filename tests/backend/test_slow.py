@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ SLEEP = "SELECT pg_sleep(0.03), %s"
 def _nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(connection, "monitored", monitor.cursor_of)
     slow.clear()
-    yield
+    with watching():  # outside nothing is told
+        yield
     watch.stop()
     slow.clear()
     explain.explainer.clear()
@@ -112,6 +114,23 @@ def test_0_reports_nothing(make_pool: MakePool, told: list[SlowQuery]) -> None:
     with make_pool().connection() as conn:
         conn.cursor().execute(SLEEP, (1,))
     assert told == []
+
+
+def test_outside_a_request_and_a_block_nothing_is_told(make_pool: MakePool, told: list[SlowQuery]) -> None:
+    start()
+    with make_pool().connection() as conn:
+        copy_context().run(_sleep_unwatched, conn)
+        _sleep(conn)
+    assert len(told) == 1
+
+
+def _sleep_unwatched(conn: Any) -> None:
+    monitor.at_work.set(None)
+    _sleep(conn)
+    with pytest.raises(psycopg2.errors.QueryCanceled), conn.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '20ms'")
+        cursor.execute("SELECT pg_sleep(20)")
+    conn.rollback()
 
 
 def test_it_says_whose_query_it_was(url: str, told: list[SlowQuery]) -> None:
@@ -195,7 +214,7 @@ def test_a_lock_timeout_and_a_deadlock_are_called_that(
         cursor.execute("SET LOCAL lock_timeout = '50ms'")
         cursor.execute("SELECT pg_advisory_xact_lock(71)")
     assert "lock not granted after " in caplog.text
-    waiting = Running(one.cursor().execute, "SELECT pg_advisory_xact_lock(72)")
+    waiting = Running(copy_context().run, one.cursor().execute, "SELECT pg_advisory_xact_lock(72)")
     try:
         other.cursor().execute("SELECT pg_advisory_xact_lock(71)")
     except psycopg2.errors.DeadlockDetected:

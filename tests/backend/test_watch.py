@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from backend import RepeatsError, connection, events, monitor, settings, watch
+from backend import RepeatsError, connection, events, log_end, monitor, settings, watch
 from backend.events import QueryGroup, Repeats, RequestEnded
 from backend.fingerprint import statement_of
 from backend.query_table import query_table
+from tests.support.ended import tell
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def _reported(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_loop_is_logged_once_with_its_line_and_request(caplog: pytest.LogCaptureFixture) -> None:
     watch.start(settings.load())
     for _ in range(3):
-        events.emit(_ended(60))
+        tell(_ended(60))
     (line,) = _reported(caplog)
     assert line.startswith(
         "60 repeated queries in /profile, 60 ms (60% of it): views.py:7 in profile: 60 x select name"
@@ -48,8 +49,8 @@ def test_a_loop_is_logged_once_with_its_line_and_request(caplog: pytest.LogCaptu
 
 def test_another_line_is_another_loop(caplog: pytest.LogCaptureFixture) -> None:
     watch.start(settings.load())
-    events.emit(_ended(60))
-    events.emit(_ended(60, line=8))
+    tell(_ended(60))
+    tell(_ended(60, line=8))
     assert len(_reported(caplog)) == 2
 
 
@@ -58,30 +59,38 @@ def test_what_was_held_back_is_summed_up_a_minute_later(
 ) -> None:
     watch.start(settings.load())
     for _ in range(4):
-        events.emit(_ended(60))
+        tell(_ended(60))
     monkeypatch.setattr(watch, "AGAIN_AFTER", -1.0)
-    events.emit(_ended(60))
+    tell(_ended(60))
     assert "(3 more requests like it since the last line)" in _reported(caplog)[-1]
 
 
 def test_up_to_the_limit_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     watch.start(settings.load({"DB_REPEAT_LIMIT": 10}))
-    events.emit(_ended(10))
+    tell(_ended(10))
     assert not _reported(caplog)
-    events.emit(_ended(11))
+    tell(_ended(11))
     assert len(_reported(caplog)) == 1
 
 
 def test_a_limit_of_zero_is_off(caplog: pytest.LogCaptureFixture) -> None:
     watch.start(settings.load({"DB_REPEAT_LIMIT": 0, "DB_REPEATS": "raise"}))
-    events.emit(_ended(60))
+    tell(_ended(60))
     watch.raise_repeats(_ended(60))
+    assert not _reported(caplog)
+
+
+def test_a_limit_of_zero_after_another_is_off_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    watch.start(settings.load())
+    watch.start(settings.load({"DB_REPEAT_LIMIT": 0}))
+    assert log_end._judge is None
+    tell(_ended(60))
     assert not _reported(caplog)
 
 
 def test_one_executemany_of_many_rows_is_told_although_it_is_one_call(caplog: pytest.LogCaptureFixture) -> None:
     watch.start(settings.load())
-    events.emit(_ended(1, method="executemany", rows=500))
+    tell(_ended(1, method="executemany", rows=500))
     assert "500 x insert into items" in _reported(caplog)[0]
 
 
@@ -100,13 +109,13 @@ def test_switching_on_twice_and_off_leaves_nothing(caplog: pytest.LogCaptureFixt
     watch.start(settings.load())
     watch.start(settings.load())
     assert connection.monitored is monitor.cursor_of
-    events.emit(_ended(60))
+    tell(_ended(60))
     assert len(_reported(caplog)) == 1
     watch.stop()
     watch.stop()
     assert connection.monitored is None
     assert not events.has_listener(Repeats)
-    events.emit(_ended(60))
+    tell(_ended(60))
     assert len(_reported(caplog)) == 1
 
 
@@ -114,5 +123,5 @@ def test_loops_without_end_take_no_memory_without_end(monkeypatch: pytest.Monkey
     monkeypatch.setattr(watch, "MOST_LOGGED", 10)
     watch.start(settings.load())
     for line in range(50):
-        events.emit(_ended(60, line=line))
+        tell(_ended(60, line=line))
     assert len(watch._logged) <= 10

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from ..output import Bar
 from .plan import BATCHES
-from .result import Result
+from .result import LEASE, Result
 
-IN_REQUEST_US, OUTSIDE_US = 1.5, 0.3  # a query, against a plain cursor
-JUDGED = (61, 5)  # queries of one request; of one query alone the request's own part is most of it
+IN_REQUEST_US, OUTSIDE_US = 1.5, 0.3  # a query of a lease, watched against not watched
 GROWN_MIB, TEXTS = 10.0, 1_000_000
 LOST = 0.02  # of the shop's throughput
 
@@ -20,14 +19,12 @@ def judge(result: Result) -> list[Bar]:
 
 
 def _queries(result: Result) -> Iterator[Bar]:
-    for batch in JUDGED:
-        cell = result.cell("cheap", batch)
-        added = cell.added_us("request") if cell else None
-        if added is not None:
-            text = f"one of {batch} queries in a request, its line and the end included: below {IN_REQUEST_US} us"
-            yield Bar(text, f"{added:+.2f} us", added < IN_REQUEST_US)
+    found = result.of_each_query("cheap")
+    if found is not None:
+        text = f"each query of a request, its line and its share of the end: below {IN_REQUEST_US} us"
+        yield Bar(text, f"{found[0]:+.2f} us", found[0] < IN_REQUEST_US)
     cell = result.cell("cheap", BATCHES[-1])
-    added = cell.added_us("outside") if cell else None
+    added = cell.added_us("outside", LEASE) if cell else None
     if added is not None:
         yield Bar(f"a query outside a request: below {OUTSIDE_US} us", f"{added:+.2f} us", added < OUTSIDE_US)
 

@@ -29,7 +29,7 @@ from .ways import WAYS
 
 SUMMARY = "what watching costs: a query's processor time, memory, the shop's throughput"
 MODULE = "scripts.bench.monitor.worker"
-ROUNDS_A_JOB = 10
+ROUNDS_A_JOB = 4
 LONGEST = 900.0  # seconds of one job
 SERVING = ("gunicorn", "flask", "psycopg2")
 EXAMPLES = """\

@@ -44,5 +44,5 @@ def _ask_from_twelve_lines(cursor: Any, sql: str) -> None:
 def ask_in_a_loop(cursor: Any, sql: str, times: int) -> None:
     """Ask from one line: above five times, an N+1."""
     for n in range(times):
-        cursor.execute(sql, (n,))
+        cursor.execute(sql, (n % 12,))
         cursor.fetchall()

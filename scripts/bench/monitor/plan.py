@@ -21,22 +21,25 @@ class Plan:
         queries: of one sample, at least.
         wrapper_rounds: of the cost without a server.
         texts: different statements for the memory.
-        http_rounds, http_seconds, http_warm_up: of the shop under load.
+        http_pairs: of servers, watched and not, one after the other.
+        http_rounds, http_seconds, http_warm_up: of the shop under load, for each pair.
         users: requests in flight.
         parts: which of PARTS are measured.
     """
 
-    rounds: int = 40
-    queries: int = 122
+    rounds: int = 20
+    queries: int = 976
     wrapper_rounds: int = 100
     texts: int = 1_000_000
-    http_rounds: int = 10
-    http_seconds: float = 3.0
+    http_pairs: int = 6
+    http_rounds: int = 5
+    http_seconds: float = 2.0
     http_warm_up: float = 1.0
     users: int = 32
     parts: tuple[str, ...] = PARTS
 
 
 QUICK = Plan(
-    rounds=30, queries=61, wrapper_rounds=40, texts=50_000, http_rounds=3, http_seconds=0.7, http_warm_up=0.5
-)
+    rounds=8, queries=488, wrapper_rounds=40, texts=50_000, http_pairs=2, http_rounds=2, http_seconds=0.7,
+    http_warm_up=0.5,
+)  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..noise import Noise
 from ..output import Bar
-from .plan import Plan
+from .plan import BATCHES, Plan
 
-BASE = "plain"
+BASE, LEASE = "plain", "lease"
 Samples = Mapping[str, Sequence[float]]  # by way, nanoseconds of a query, one a round
 
 
@@ -34,11 +34,11 @@ class Cell:
         """Return the microseconds of processor time of a plain query."""
         return statistics.median(self.samples[BASE]) / 1000
 
-    def added_us(self, key: str) -> float | None:
-        """Return what a way adds: the median of the rounds' own differences, in microseconds a query."""
-        if key not in self.samples:
+    def added_us(self, key: str, to: str = BASE) -> float | None:
+        """Return what a way adds to another: the median of the rounds' own differences; microseconds a query."""
+        if key not in self.samples or to not in self.samples:
             return None
-        pairs = zip(self.samples[key], self.samples[BASE], strict=True)
+        pairs = zip(self.samples[key], self.samples[to], strict=True)
         return statistics.median(found - base for found, base in pairs) / 1000
 
 
@@ -69,6 +69,19 @@ class Result:
     def cell(self, statement: str, batch: int) -> Cell | None:
         """Return what was measured of a statement in batches of one size."""
         return next((cell for cell in self.cells if (cell.statement, cell.batch) == (statement, batch)), None)
+
+    def of_each_query(self, statement: str) -> tuple[float, float] | None:
+        """Return what watching adds to each query of a request, and to a request itself, in microseconds.
+
+        A request of few queries and one of many: the line through both.
+        """
+        few, many = (self.cell(statement, batch) for batch in BATCHES[-2:])
+        added = [cell.added_us("request", LEASE) if cell else None for cell in (few, many)]
+        if few is None or many is None or added[0] is None or added[1] is None:
+            return None
+        whole_few, whole_many = few.batch * added[0], many.batch * added[1]
+        each = (whole_many - whole_few) / (many.batch - few.batch)
+        return each, whole_few - few.batch * each
 
     def lost(self) -> float | None:
         """Return the share of throughput that watching takes: the median of the rounds' own."""

@@ -1,4 +1,7 @@
-"""The shop under load, watched and not, in turn: both run all the time, one of them under load."""
+"""The shop under load, watched and not, in turn: both run all the time, one of them under load.
+
+Two servers that are the same differ by a few per cent for as long as they live, so there are several pairs.
+"""
 
 from __future__ import annotations
 
@@ -29,26 +32,34 @@ def measure_requests(stack: Stack, shop: Shop, plan: Plan, progress: Progress) -
     Raises:
         CommandError: a server did not start, or requests failed.
     """
-    webs = {name: _gunicorn(stack, shop, name) for name in (WATCHED, UNWATCHED)}
+    rates: dict[str, list[float]] = {WATCHED: [], UNWATCHED: []}
+    for pair in range(plan.http_pairs):
+        for name, found in _measure_pair(stack, shop, plan, pair, progress).items():
+            rates[name] += found
+    return rates
+
+
+def _measure_pair(stack: Stack, shop: Shop, plan: Plan, pair: int, progress: Progress) -> dict[str, list[float]]:
+    webs = {name: _gunicorn(stack, shop, name, pair) for name in drawn([WATCHED, UNWATCHED], pair)}
     try:
         for web in webs.values():
             web.wait_until_ready()
         steps = {name: partial(_load, web, plan) for name, web in webs.items()}
         for step in steps.values():
             step(plan.http_warm_up)
-        return _rounds(steps, plan, progress)
+        return _rounds(steps, plan, pair, progress)
     finally:
         with ThreadPoolExecutor() as together:
             list(together.map(Web.stop, webs.values()))
 
 
-def _gunicorn(stack: Stack, shop: Shop, name: str) -> Web:
+def _gunicorn(stack: Stack, shop: Shop, name: str, pair: int) -> Web:
     environ = {
         "WORKERS": str(max(2, len(os.sched_getaffinity(0)))), "THREADS": str(THREADS),
         "DATABASE_URL": shop.cluster.url(DATABASE, ROLE),
     }  # fmt: skip
     app = f"scripts.bench.monitor.served.{name}:application"
-    return stack.gunicorn(environ, name=f"bench-{name}", app=app, options=NO_RESTARTS)
+    return stack.gunicorn(environ, name=f"bench-{name}-{pair}", app=app, options=NO_RESTARTS)
 
 
 def _load(web: Web, plan: Plan, seconds: float) -> float:
@@ -64,12 +75,13 @@ def _load(web: Web, plan: Plan, seconds: float) -> float:
 
 
 def _rounds(
-    steps: Mapping[str, Callable[[float], float]], plan: Plan, progress: Progress
+    steps: Mapping[str, Callable[[float], float]], plan: Plan, pair: int, progress: Progress
 ) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(plan.http_rounds):
         for done, name in enumerate(drawn(list(steps), number)):
-            progress.bar(number + done / len(steps), plan.http_rounds, f"requests: {name}")
+            at = pair * plan.http_rounds + number + done / len(steps)
+            progress.bar(at, plan.http_pairs * plan.http_rounds, f"requests: {name}")
             rates[name].append(steps[name](plan.http_seconds))
     progress.clear()
     return rates

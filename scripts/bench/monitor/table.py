@@ -38,6 +38,11 @@ def _queries(result: Result) -> Iterator[str]:
         yield _line(way.label, ["" if each is None else f"{each:+.2f}" for each in added])
     yield ""
     yield "median of each round's difference to psycopg2's cursor; a request's end is shared by its queries"
+    for name in STATEMENTS:
+        found = result.of_each_query(name)
+        if found is not None:
+            each, request = found
+            yield f"watching adds to each query {each:+.2f} us, to a request {request:+.1f} us ({LABELS[name]})"
 
 
 def _line(name: str, cells: Sequence[str]) -> str:

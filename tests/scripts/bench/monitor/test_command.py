@@ -21,17 +21,24 @@ from scripts.bench.monitor.ways import WAYS
 from scripts.bench.noise import Noise
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "bench-monitor.md"
-SMALL = Plan(rounds=2, queries=5, wrapper_rounds=2, texts=4000, http_rounds=1, http_seconds=0.3, http_warm_up=0.2)
+SMALL = Plan(rounds=2, queries=5, wrapper_rounds=2, texts=4000, http_pairs=2, http_rounds=1,
+             http_seconds=0.3, http_warm_up=0.2)  # fmt: skip
 MACHINE = {
     "cores": 2, "cpu": "a processor", "memory_gib": 4.0, "os": "Linux", "python": "3.11", "postgresql": "15",
 }  # fmt: skip
 
 
-def _result(added: float = 1000.0, grown: int = 2**20, watched: float = 99.0, plan: Plan = QUICK) -> Result:
-    """Return a run in which every way but psycopg2's adds so many nanoseconds."""
-    samples = {way.key: [20_000.0 + (way.key != "plain") * added, 30_000.0 + (way.key != "plain") * added]
-               for way in WAYS}  # fmt: skip
-    cells = tuple(Cell(name, batch, samples) for name in STATEMENTS for batch in BATCHES)
+def _samples(added: float, batch: int, request: float) -> dict[str, list[float]]:
+    """Return a cell's samples: what is watched costs so much more, and a request itself so much."""
+    more = {"plain": 0.0, "lease": 2000.0, "outside": 2000.0 + added, "request": 2000.0 + added + request / batch}
+    return {way.key: [base + more.get(way.key, added) for base in (20_000.0, 30_000.0)] for way in WAYS}
+
+
+def _result(
+    added: float = 1000.0, grown: int = 2**20, watched: float = 99.0, plan: Plan = QUICK, request: float = 30_000.0
+) -> Result:
+    """Return a run in which a watched query costs so many nanoseconds more, and a request itself so many."""
+    cells = tuple(Cell(name, batch, _samples(added, batch, request)) for name in STATEMENTS for batch in BATCHES)
     return Result(
         "2027-01-01", "harden bench monitor", MACHINE, {"psycopg2": "2.9"}, plan, Noise(0.1, 0.2, 0.0, 2), cells,
         {"outside": [100.0], "request": [700.0]}, grown, {"watched": [watched, 99.0], "unwatched": [100.0, 100.0]},
@@ -46,12 +53,13 @@ def test_the_smallest_run_measures_every_way(
     assert cli.main(["bench", "monitor", "--quick", "--json", str(out)]) == 0
     shown = capsys.readouterr().out
     assert all(way.label in shown for way in WAYS)
-    assert shown.count("holds ") + shown.count("FAILS ") == 5
+    assert shown.count("holds ") + shown.count("FAILS ") == 4
     found = json.loads(out.read_text(encoding="utf-8"))
     assert {len(values) for cell in found["cells"] for values in cell["samples"].values()} == {2}
     assert len(found["cells"]) == len(STATEMENTS) * len(BATCHES)
     assert min(value for cell in found["cells"] for value in cell["samples"]["plain"]) > 0
-    assert found["rates"]["watched"][0] > 0
+    assert min(found["rates"]["watched"]) > 0
+    assert len(found["rates"]["watched"]) == SMALL.http_pairs
 
 
 def test_each_round_is_held_against_its_own_plain_cursor() -> None:
@@ -62,10 +70,15 @@ def test_each_round_is_held_against_its_own_plain_cursor() -> None:
 
 
 def test_bars_hold_below_their_limits_and_fail_above() -> None:
-    assert [bar.holds for bar in judge(_result(added=200.0))] == [True] * 5
-    failing = judge(_result(added=1500.0, grown=11 * 2**20, watched=90.0))
-    assert [bar.holds for bar in failing] == [False] * 5
-    assert [bar.holds for bar in judge(_result(added=1000.0))] == [True, True, False, True, True]
+    assert [bar.holds for bar in judge(_result(added=200.0))] == [True] * 4
+    failing = judge(_result(added=1600.0, grown=11 * 2**20, watched=90.0))
+    assert [bar.holds for bar in failing] == [False] * 4
+    assert [bar.holds for bar in judge(_result(added=1000.0))] == [True, False, True, True]
+
+
+def test_what_a_request_costs_and_what_each_of_its_queries_is_told_apart() -> None:
+    each, request = _result(added=1200.0, request=25_000.0).of_each_query("cheap") or (0.0, 0.0)
+    assert (round(each, 6), round(request, 6)) == (1.2, 25.0)
 
 
 def test_what_was_not_measured_is_neither_judged_nor_shown() -> None:
