@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 def in_flight() -> Row:
     """Return how many requests this worker is serving, and the seconds that the oldest has taken so far."""
-    started = [log.started for log in list(request_end.in_flight.values())]
+    started = list(request_end.in_flight.values())
     oldest = time.perf_counter() - min(started) if started else 0.0
     return {"in_flight": len(started), "oldest_request": oldest}
 

@@ -22,7 +22,9 @@ from .query_log import QueryLog
 Count = Callable[[str, str, int, float, int, float], None]
 BATCH, MOST = 64, 256  # requests told of in one go, and that wait for it at most
 PATIENCE = 0.1  # seconds that what is over waits for company, while requests come in
-in_flight: dict[int, QueryLog] = {}  # the logs of requests that are not over; each operation on it is atomic
+# When each request that is not over began, by a number of its own; each operation on it is atomic. Not its log:
+# a body that nobody closes is collected with all that hangs on it.
+in_flight: dict[int, float] = {}
 _over: deque[tuple[QueryLog, int, float, int, float, bool]] = deque()
 _telling = threading.Lock()  # held by who empties the queue; nobody waits for it
 _last = float("-inf")

@@ -56,7 +56,7 @@ class RequestWatch:
         watched.outer = around
         monitor.at_work.set(watched)
         key = id(watched)
-        in_flight[key] = watched
+        in_flight[key] = watched.started
         try:
             body = self._app(environ, started)
         except BaseException:

@@ -126,7 +126,7 @@ def test_eight_threads_lose_and_double_nothing(told: list[Any], counted: list[An
 @FORKS
 def test_a_forked_child_tells_of_no_request_of_its_parent_s(told: list[Any], counted: list[Any]) -> None:
     request()
-    request_end.in_flight[1] = QueryLog()
+    request_end.in_flight[1] = 0.0
 
     def child() -> tuple[int, int]:
         request_end.after_fork()
