@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .errors import CommandError
 from .progress import Progress
-from .stack.binaries import find, install_chromium, install_promtool
+from .stack.binaries import find, install_chromium, install_front, install_promtool
 from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,10 +31,12 @@ FAILED = 1  # pytest's exit code for "some tests failed"
 def main(arguments: list[str]) -> int:
     """Run pytest; returns its exit code, or 1 when a server outlived it."""
     progress = Progress()
+    arguments = _with_lab(arguments)
     try:
         base = state_folder(os.environ.get("HARDEN_STATE"))
         find(base, progress)
         install_promtool(base, progress)
+        install_front(base, progress)
         install_chromium(base, progress)
     except CommandError as error:
         print(f"harden: error: {error.line()}", file=sys.stderr)
@@ -48,6 +50,15 @@ def main(arguments: list[str]) -> int:
         print(f"harden: error: the tests left processes behind: {sorted(left)}", file=sys.stderr)
         return code or 1
     return code
+
+
+def _with_lab(arguments: list[str]) -> list[str]:
+    """Take `--lab` for what it means: the tests on real hosts, which are skipped otherwise."""
+    if "--lab" not in arguments:
+        return arguments
+    os.environ["HARDEN_LAB"] = "1"
+    rest = [argument for argument in arguments if argument != "--lab"]
+    return rest if any(argument.startswith("tests") for argument in rest) else ["tests/lab", *rest]
 
 
 def _run(arguments: list[str], *, retries: bool) -> int:

@@ -1,0 +1,73 @@
+"""What tests on real hosts start from. Without HARDEN_LAB (`scripts/test --lab` sets it) they are skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from scripts.load import Request
+
+from . import machine
+from . import wheels as wheel_store
+from .errors import LabError
+from .host import Host
+from .lab import Lab
+from .loads import Load
+
+HERE = Path(__file__).parent
+NEED_NO_HOST = ("test_flag.py", "test_folders.py", "test_machine.py", "test_sources.py")
+SWITCHED_OFF = "tests on real hosts take minutes and need root; scripts/test --lab, or HARDEN_LAB=1, runs them"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is in this folder unless it was asked for, or needs no host."""
+    if os.environ.get("HARDEN_LAB", "") not in ("", "0"):
+        return
+    for item in items:
+        if HERE in item.path.parents and item.path.name not in NEED_NO_HOST:
+            item.add_marker(pytest.mark.skip(reason=SWITCHED_OFF))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A lab for the run; skips with a reason where the machine cannot have one."""
+    machine.install()
+    try:
+        prepared = Lab()
+    except LabError as error:
+        pytest.skip(f"no lab here: {error.line()}")
+    with prepared:
+        yield prepared
+
+
+@pytest.fixture
+def host(lab: Lab) -> Iterator[Callable[[str], Host]]:
+    """A function that boots a fresh host by name; those of a test are destroyed at its end."""
+    with ExitStack() as made:
+
+        def boot(name: str) -> Host:
+            (booted,) = lab.boot(name)
+            made.callback(booted.destroy)
+            return booted
+
+        yield boot
+
+
+@pytest.fixture
+def load() -> Callable[..., Load]:
+    """A function that makes a `Load` on a host: `with load(web, [Request("/")], seconds=5) as running:`."""
+
+    def make(target: Host, requests: Sequence[Request], **options: float) -> Load:
+        return Load(target, requests, **options)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def wheels(lab: Lab) -> Callable[..., Path]:
+    """A function that returns a folder of wheels for the hosts' Python: `wheels("flask>=3")`."""
+    return lambda *requirements: wheel_store.fetch(lab, requirements)
