@@ -20,7 +20,9 @@ from .errors import CommandError
 VERBS = {
     "demo": ("scripts.demo.command", "see an unhardened app break and the hardened one carry the load"),
     "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
+    "init": ("scripts.init.command", "write a harden.toml for your repository"),
     "top": ("scripts.top.command", "watch a running service live in the terminal"),
+    "plan": ("scripts.plan.command", "size the whole chain, up to PostgreSQL's max_connections"),
     "bench": ("scripts.bench.command", "measure the runtime beside what it replaces"),
 }
 EXAMPLES = """\

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from backend import PoolOptions, errors, metric_names, settings
 from backend.pool_options import CHOICES
+from deploy.description_example import key_tables
 
 from .atomic import write_atomically
 from .cli import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "pool.md", ROOT / "docs" / "metrics.md")
+PAGES = (README, ROOT / "docs" / "pool.md", ROOT / "docs" / "metrics.md", ROOT / "docs" / "describe.md")
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 
@@ -123,6 +124,7 @@ TABLES = {
     "commands": commands_table,
     "pool options": options_table,
     "metrics": metrics_table,
+    "describe": key_tables,
 }
 
 
