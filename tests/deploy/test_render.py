@@ -41,7 +41,7 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
 
 def test_each_directive_that_is_not_the_default_has_its_reason_beside_it() -> None:
     """A comment goes before it, or before the group that it stands in."""
-    text = (ROOT / "pgbouncer" / "templates" / "pgbouncer.ini.j2").read_text()
+    text = render_pgbouncer(many())["pgbouncer.ini"]
     for group in text.partition("[pgbouncer]\n")[2].split("\n\n"):
         assert group.startswith(";"), group
 

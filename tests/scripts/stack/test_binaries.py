@@ -141,6 +141,25 @@ def test_promtool_that_is_there_is_left_alone(apt: Path, nothing: Path, tmp_path
     assert not apt.exists()
 
 
+def test_fronts_are_installed_where_they_are_missing_and_nothing_starts(
+    apt: Path, nothing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries, "DEBIAN_PROGRAMS", str(nothing))  # this machine may well have them
+    (nothing / "nginx").write_text("#!/bin/sh\n")
+    (nothing / "nginx").chmod(0o755)
+    said: list[str] = []
+    binaries.install_front(tmp_path, said.append)
+    asked = apt.read_text().splitlines()
+    assert [line.split(" stdin")[0] for line in asked] == [
+        "update -q", "install -y -q --no-install-recommends haproxy",
+    ]  # fmt: skip
+    assert all(line.endswith("policy=101") for line in asked)
+    (nothing / "haproxy").write_text("#!/bin/sh\n")
+    (nothing / "haproxy").chmod(0o755)
+    binaries.install_front(tmp_path, pytest.fail)
+    assert len(apt.read_text().splitlines()) == 2
+
+
 def test_somebody_elses_policy_stays_as_it_is(apt: Path, tmp_path: Path) -> None:
     (tmp_path / "works").touch()
     (tmp_path / "policy-rc.d").write_text("#!/bin/sh\nexit 0\n")

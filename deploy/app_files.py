@@ -1,0 +1,105 @@
+"""The app's environment: `/etc/<name>/app.env`, and the form of its file of secrets.
+
+Knows the runtime's settings and the plan. Has no secret: what it writes of them are names with no values. If this
+is wrong, workers have other sizes than the plan, or the app looks for its database in the wrong place.
+"""
+
+from __future__ import annotations
+
+from .description import VARIABLE, Description
+from .description_rules import is_over_network
+from .errors import InputError
+from .files import File
+from .plan import Plan
+from .unit_files import secrets_path
+from .unit_network import listens_on_network
+from .unit_templates import fill
+
+# Each a connection parameter of libpq; together a server without power is noticed in about three seconds.
+NOTICING = "tcp_user_timeout=3000&keepalives_idle=3&keepalives_interval=1&keepalives_count=3"
+
+
+def files(description: Description, plan: Plan) -> tuple[File, ...]:
+    """Return app.env, which holds no secret and is for everybody to read.
+
+    Raises:
+        InputError: a value cannot stand in the file.
+    """
+    text = fill(
+        "app.env.j2",
+        name=description.app.name,
+        secrets=secrets_path(description),
+        plan=plan,
+        pgbouncer=description.pgbouncer.mode if description.pgbouncer.enabled else "off",
+        target=description.app.target,
+        proxies=proxies(description),
+        over_network=not database_host(description).startswith("/"),
+        environ=_variables(description),
+    )
+    return (File(f"/etc/{description.app.name}/app.env", text),)
+
+
+def secrets_file(description: Description) -> File:
+    """Return the form of the file of secrets, to be written only where none is yet."""
+    text = fill(
+        "secrets.env.j2",
+        name=description.app.name,
+        example=database_url(description),
+        over_network=not database_host(description).startswith("/"),
+        console=_console(description),
+    )
+    return File(secrets_path(description), text, mode=0o600, is_secret=True)
+
+
+def proxies(description: Description) -> int:
+    """Return how many proxies the app believes: nginx sends one address, the client's, whatever is before it."""
+    return int(description.front.kind == "nginx")
+
+
+def database_host(description: Description) -> str:
+    """Return the host that the app connects to: a folder of PgBouncer's or PostgreSQL's sockets, or a name.
+
+    With several PgBouncer processes on the host it is a list, as libpq takes it: the next one serves while one
+    restarts.
+    """
+    bouncer = description.pgbouncer
+    if bouncer.enabled and not listens_on_network(description):
+        folders = (f"/run/{description.app.name}-pgbouncer/{number}" for number in range(1, bouncer.processes + 1))
+        return ",".join(folders)
+    return description.database.host
+
+
+def database_url(description: Description) -> str:
+    """Return what DATABASE_URL is, with PASSWORD where the password goes."""
+    database, bouncer = description.database, description.pgbouncer
+    host = database_host(description)
+    port = bouncer.port if bouncer.enabled else database.port
+    ports = ",".join([str(port)] * (host.count(",") + 1))
+    timeout = f"connect_timeout={description.timeouts.connect}"
+    if host.startswith("/"):
+        return f"postgresql://{database.role}:PASSWORD@/{database.name}?host={host}&port={ports}&{timeout}"
+    return f"postgresql://{database.role}:PASSWORD@{host}:{port}/{database.name}?{timeout}&{NOTICING}{_tls(description)}"
+
+
+def _tls(description: Description) -> str:
+    database = description.database
+    if not is_over_network(description):
+        return ""
+    authority = f"&sslrootcert={database.ca}" if database.ca and database.sslmode == "verify-full" else ""
+    return f"&sslmode={database.sslmode}{authority}"
+
+
+def _console(description: Description) -> str:
+    bouncer = description.pgbouncer
+    if not bouncer.enabled:
+        return ""
+    host = database_host(description).partition(",")[0]
+    return f"host={host} port={bouncer.port} dbname=pgbouncer user={description.database.role} password=PASSWORD"
+
+
+def _variables(description: Description) -> list[tuple[str, str]]:
+    named = sorted(description.environ.items())
+    wrong = next((key for key, _ in named if not VARIABLE.fullmatch(key)), None)
+    if wrong is not None:
+        raise InputError(f"environment: {wrong[:60]!r} is no name of a variable; what can: {VARIABLE.pattern}")
+    return named
