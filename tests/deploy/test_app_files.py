@@ -179,8 +179,8 @@ def test_the_secrets_are_roots_and_have_names_alone() -> None:
     file = app_files.secrets_file(three_hosts())
     assert (file.path, file.mode, file.owner, file.is_secret) == ("/etc/web-shop/secrets.env", 0o600, "root", True)
     assert systemd_reads(file.text) == {"DATABASE_URL": "", "SECRET_KEY": ""}
-    named = one_host(app=replace(one_host().app, secrets="/root/shop.env"))
-    assert app_files.secrets_file(named).path == "/root/shop.env"
+    named = one_host(app=replace(one_host().app, secrets="/srv/shop.env"))
+    assert app_files.secrets_file(named).path == "/srv/shop.env"
 
 
 @pytest.mark.parametrize(("description", "expected"), [

@@ -214,8 +214,8 @@ def test_a_host_that_stops_in_the_middle_loses_no_get(lab: Lab, trust: ssl.SSLCo
     with Load(lab, trust, "GET") as load:
         load.wait_for_more()
         with ThreadPoolExecutor(6) as together:
-            slow = [together.submit(get, lab, trust, "/slow?seconds=2") for _ in range(6)]
-            lab.child.wait_until(lambda: int(lab.figure(gone, "scur")) >= 2, 60)
+            slow = [together.submit(get, lab, trust, "/slow?seconds=4") for _ in range(6)]
+            lab.child.wait_until(lambda: int(lab.figure(gone, "scur")) >= 1, 60)
             lab.stop_host(gone)
         assert [each.result().status for each in slow] == [200] * 6
         lab.wait_for(gone, "DOWN")
@@ -277,8 +277,8 @@ def test_a_post_that_a_host_may_have_done_is_not_repeated(lab: Lab, trust: ssl.S
     gone = HOSTS[0]
     lab.wait_for(gone, "UP")
     with ThreadPoolExecutor(6) as together:
-        slow = [together.submit(get, lab, trust, "/slow?seconds=2", method="POST") for _ in range(6)]
-        lab.child.wait_until(lambda: int(lab.figure(gone, "scur")) >= 2, 60)
+        slow = [together.submit(get, lab, trust, "/slow?seconds=4", method="POST") for _ in range(6)]
+        lab.child.wait_until(lambda: int(lab.figure(gone, "scur")) >= 1, 60)
         lab.stop_host(gone)
     lab.start_host(gone)
     statuses = [each.result().status for each in slow]
