@@ -15,6 +15,7 @@ from typing import Any
 
 import jinja2
 
+from . import render
 from .description import Description
 from .errors import InputError
 
@@ -41,11 +42,8 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
-        trim_blocks=True, lstrip_blocks=True, finalize=word,
-        autoescape=False,  # not HTML; `finalize` sees each value
-    )  # fmt: skip
+    # `finalize` sees each value.
+    return render.environment(TEMPLATES, trim_blocks=True, lstrip_blocks=True, finalize=word)
 
 
 class Plain(str):

@@ -68,14 +68,7 @@ def _of_all(here: Service, name: str, values: Mapping[str, object]) -> File:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = render._environment()
-    environment.filters.update(sql_text=_sql_text)
-    return environment
-
-
-def _sql_text(value: str) -> str:
-    """Quote a text of SQL: in single quotes, doubled inside; a backslash is a character as any other."""
-    return "'" + value.replace("'", "''") + "'"
+    return render.pgbouncer_environment()
 
 
 def _numbers(here: Service) -> range:

@@ -10,41 +10,45 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
 from .inputs import PgBouncer
+from .quoting import double_quoted, single_quoted
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _ini_value(value: str) -> str:
-    """Quote a value of a [databases] entry: in single quotes, doubled inside."""
-    return "'" + value.replace("'", "''") + "'"
+def environment(folder: Path, **options: Any) -> jinja2.Environment:
+    """Return what fills a folder's templates in: strict about undefined names, the same bytes for the same values.
 
-
-def _user_name(value: str) -> str:
-    """Quote a field of userlist.txt: in double quotes, doubled inside."""
-    return '"' + value.replace('"', '""') + '"'
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROOT / "pgbouncer" / "templates"),
+    Args:
+        folder: of the templates.
+        **options: more of jinja2's.
+    """
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,  # not HTML; every value is checked or quoted for its file
+        **options,
     )
-    environment.filters.update(ini_value=_ini_value, user_name=_user_name)
-    return environment
+
+
+def pgbouncer_environment() -> jinja2.Environment:
+    """Return what fills PgBouncer's templates in."""
+    made = environment(ROOT / "pgbouncer" / "templates")
+    made.filters.update(ini_value=single_quoted, user_name=double_quoted, sql_text=single_quoted)
+    return made
 
 
 def render_pgbouncer(inputs: PgBouncer) -> dict[str, str]:
     """Return pgbouncer.ini and userlist.txt by name; both hold what only PgBouncer may read."""
-    environment = _environment()
+    templates = pgbouncer_environment()
     values = asdict(inputs)
     return {
-        name: environment.get_template(f"{name}.j2").render(values) for name in ("pgbouncer.ini", "userlist.txt")
+        name: templates.get_template(f"{name}.j2").render(values) for name in ("pgbouncer.ini", "userlist.txt")
     }
 
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import jinja2
 
+from . import render
 from .errors import InputError
+from .quoting import double_quoted, single_quoted
 
 FOLDER = Path(__file__).resolve().parent / "templates"
 # No space, quote, backslash, dollar, semicolon or comment sign: one word to every parser of systemd.
@@ -35,14 +37,7 @@ def fill(template: str, **values: Any) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # not HTML; every value is checked or quoted for its file
-    )
+    environment = render.environment(FOLDER, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(word=word, words=words, line=line, env_value=env_value, yaml=_yaml, **SQL)
     return environment
 
@@ -93,19 +88,9 @@ def env_value(value: str) -> str:
     return '"' + ESCAPED.sub(lambda found: "\\" + found[0], value) + '"'
 
 
-def _identifier(value: str) -> str:
-    """Quote a name of SQL, of psql's \\connect and of pg_hba.conf: in double quotes, doubled inside."""
-    return '"' + value.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    """Quote a text of SQL: in single quotes, doubled inside."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def _identifier_in_text(value: str) -> str:
     """Quote a name of SQL that stands within a text of SQL."""
-    return _identifier(value).replace("'", "''")
+    return double_quoted(value).replace("'", "''")
 
 
 def _yaml(value: str) -> str:
@@ -113,7 +98,7 @@ def _yaml(value: str) -> str:
     return json.dumps(value)
 
 
-SQL = {"ident": _identifier, "text": _text, "ident_in_text": _identifier_in_text}
+SQL = {"ident": double_quoted, "text": single_quoted, "ident_in_text": _identifier_in_text}
 
 
 def _is_dropped(char: str) -> bool:

@@ -6,21 +6,18 @@ dies, however it dies. A dead run's processes are found by their records and by 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from deploy.inputs import PATH
 
 from ..errors import CommandError
+from .locks import held, locked
 
 MARK = "_HARDEN_RUN"  # every process of a run has it in its environment
 KEEP_LOGS = 5
@@ -93,10 +90,10 @@ class RunFolder:
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        with _locked(base / "lock"):
+        with locked(base / "lock"):
             _clean_dead(base)
             self.path = Path(tempfile.mkdtemp(prefix="run-", dir=base))
-            self._lock = _hold(self.path / "owner.lock")
+            self._lock = held(self.path / "owner.lock")
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         self.logs = self.path / "logs"
         for folder in (self.logs, self.path / "processes"):
@@ -135,29 +132,12 @@ def start_time(pid: int) -> str:
 def is_alive(folder: Path) -> bool:
     """Tell whether the run that made the folder still goes on."""
     try:
-        _hold(folder / "owner.lock").close()
+        held(folder / "owner.lock").close()
     except FileNotFoundError:
         return False
     except OSError:
         return True  # locked
     return False
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _hold(path: Path) -> IO[str]:
-    handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise
-    return handle
 
 
 def _modified(folder: Path) -> int:
@@ -170,7 +150,7 @@ def _modified(folder: Path) -> int:
 def _clean_dead(base: Path) -> None:
     for folder in base.glob("run-*"):
         try:
-            handle = _hold(folder / "owner.lock")
+            handle = held(folder / "owner.lock")
         except OSError:
             continue  # alive, or being removed by another run
         with handle:

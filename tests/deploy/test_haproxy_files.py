@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -15,7 +13,6 @@ from hypothesis import strategies as st
 from deploy import haproxy_files
 from deploy.description import Description, Hosts
 from deploy.errors import InputError
-from scripts.stack import Stack
 
 from .front_running import Place, check, program
 from .front_samples import CERTIFICATE, HOSTS, LONG, SAMPLES, STATIC, sizes
@@ -50,19 +47,6 @@ def test_no_balancer_needs_no_file() -> None:
 def test_the_file_is_taken_over_by_a_reload() -> None:
     (file,) = haproxy_files.files(BASE, sizes())
     assert (file.path, file.mode, file.reload) == ("/etc/haproxy/haproxy.cfg", 0o644, "systemctl reload haproxy")
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with Stack() as running:
-        yield running
-
-
-@pytest.fixture
-def place(stack: Stack) -> Iterator[Place]:
-    path = stack.run.path / "front"
-    yield Place(path)
-    shutil.rmtree(path)
 
 
 def is_accepted(place: Place, description: Description) -> None:

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,6 @@ from hypothesis import strategies as st
 from deploy import nginx_files
 from deploy.description import App, Description, Front, Hosts, Watch
 from deploy.errors import InputError
-from scripts.stack import Stack
 
 from .front_running import Place, check, program
 from .front_samples import APP, DATABASE, HOSTS, SAMPLES, STATIC, sizes
@@ -60,19 +58,6 @@ def test_what_apps_share_is_the_same_for_all_of_them() -> None:
     assert sorted(map(len, shared)) == [1, 1, 1, 3, 3]
     for path, text in max(shared, key=len).items():
         assert {files[path] for files in shared if path in files} == {text}
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with Stack() as running:
-        yield running
-
-
-@pytest.fixture
-def place(stack: Stack) -> Iterator[Place]:
-    path = stack.run.path / "front"
-    yield Place(path)
-    shutil.rmtree(path)
 
 
 def is_accepted(place: Place, *descriptions: Description) -> None:

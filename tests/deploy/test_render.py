@@ -47,7 +47,7 @@ def test_each_directive_that_is_not_the_default_has_its_reason_beside_it() -> No
 
 
 def test_a_name_that_a_template_uses_and_nobody_gives_is_an_error() -> None:
-    environment = render._environment()
+    environment = render.pgbouncer_environment()
     with pytest.raises(jinja2.UndefinedError, match="'listen_addr' is undefined"):
         environment.get_template("pgbouncer.ini.j2").render(databases=[])
 

@@ -7,11 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+from scripts.stack.locks import locked
+
 from . import base, folders
 from .errors import LabError
 from .host import Host
 from .lab import Lab
-from .leftovers import locked, remove_dead
+from .leftovers import remove_dead
 
 EXAMPLES = """examples:
   python -m tests.lab check                                can this machine have labs?

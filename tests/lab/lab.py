@@ -17,11 +17,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
+from scripts.stack.locks import held, locked
+
 from . import base, cgroups, execution, machine, network, processes
 from .errors import LabError
 from .folders import state_folder
 from .host import BOOT, Host
-from .leftovers import KEPT, held, locked, remove, remove_dead
+from .leftovers import KEPT, remove, remove_dead
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,20}")
 

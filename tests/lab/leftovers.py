@@ -6,11 +6,10 @@ switch.py); what stays is a folder and control groups, which the next lab remove
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+
+from scripts.stack.locks import held
 
 from . import cgroups, processes
 from .errors import LabError
@@ -57,26 +56,3 @@ def remove_dead(state: Path, progress: Callable[[str], None]) -> list[str]:
                 continue
         removed.append(folder.name)
     return removed
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock for the span of the block; the kernel drops it when its holder dies."""
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def held(path: Path) -> IO[str]:
-    """Return an open file that has the lock; closed with it.
-
-    Raises:
-        OSError: another process has it.
-    """
-    handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise
-    return handle
