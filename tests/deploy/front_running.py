@@ -159,7 +159,8 @@ def haproxy(stack: Stack, place: Place) -> Iterator[Child]:
         clean_environment(stack.run, {}), user=unprivileged_user(), cwd=place.path,
     )  # fmt: skip
     try:
-        child.wait_until(lambda: _connects(place.http), 30)
+        # Its ports come first, its socket for commands a moment later.
+        child.wait_until(lambda: _connects(place.http) and _listens(place.path / "admin.sock"), 30)
         yield child
     finally:
         child.stop()
@@ -171,6 +172,11 @@ def _connects(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _listens(at: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(at)) == 0
 
 
 @contextmanager
