@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 
-import psycopg2
-
 from .errors import InputError
 from .scram import read_verifier, verify
 
@@ -56,7 +54,7 @@ def held_verifiers(dsn_admin: str, roles: Iterable[str]) -> dict[str, str]:
     Raises:
         psycopg2.Error: the server does not answer, or the role may not read pg_authid.
     """
-    held = {role: secret for role, (secret, *_) in _server(dsn_admin, roles).items()}
+    held = {role: secret for role, (secret, *_) in held_secrets(dsn_admin, roles).items()}
     return {role: secret for role, secret in held.items() if secret and secret.startswith(SCRAM)}
 
 
@@ -71,13 +69,35 @@ def same_verifiers(dsn_admin: str, userlist_text: str) -> list[str]:
         InputError: the file cannot be read as PgBouncer does.
         psycopg2.Error: the server does not answer, or the role may not read pg_authid.
     """
-    ours = read_userlist(userlist_text)
-    theirs = _server(dsn_admin, ours)
-    problems = (_problem(role, secret, theirs) for role, secret in sorted(ours.items()))
+    return compared(userlist_text, held_secrets(dsn_admin, read_userlist(userlist_text)))
+
+
+def compared(userlist_text: str, theirs: Mapping[str, Held]) -> list[str]:
+    """Return where a userlist.txt and what a server holds differ, a line each.
+
+    Args:
+        userlist_text: the file's contents.
+        theirs: by role, as `held_secrets` returns it.
+
+    Raises:
+        InputError: the file cannot be read as PgBouncer does.
+    """
+    problems = (_problem(role, secret, theirs) for role, secret in sorted(read_userlist(userlist_text).items()))
     return [problem for problem in problems if problem]
 
 
-def _server(dsn_admin: str, roles: Iterable[str]) -> dict[str, Held]:
+def held_secrets(dsn_admin: str, roles: Iterable[str]) -> dict[str, Held]:
+    """Return what a server holds of roles: the secret, whether the role may log in, and whether that is over.
+
+    Args:
+        dsn_admin: of a superuser: others may not read verifiers.
+        roles: whose.
+
+    Raises:
+        psycopg2.Error: the server does not answer, or the role may not read pg_authid.
+    """
+    import psycopg2  # a host has psql instead
+
     with closing(psycopg2.connect(dsn_admin)) as conn, conn.cursor() as cursor:
         cursor.execute(QUERY, (list(roles),))
         return {role: (secret, can_login, expired) for role, secret, can_login, expired in cursor.fetchall()}

@@ -1,0 +1,1 @@
+"""`harden check`: everything that can be wrong before or after installing, by the real programs' own checks."""
