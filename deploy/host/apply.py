@@ -91,9 +91,20 @@ def apply(
     return changes
 
 
+def take_over(files: Iterable[File]) -> None:
+    """Have those who read files read them again: after a run that was killed between writing and that.
+
+    Raises:
+        HostError: one refuses.
+    """
+    _reload(Change("changed", file) for file in files)
+
+
 def reloads(changes: Iterable[Change]) -> list[str]:
     """Return the commands that have changes taken over: systemd itself goes first, each command once."""
-    wanted = dict.fromkeys(change.file.reload for change in changes if change.file.reload)
+    # Who made users or folders of a file has nothing to do when it is gone.
+    left = (change for change in changes if not (change.kind == "gone" and _is_first(change.path)))
+    wanted = dict.fromkeys(change.file.reload for change in left if change.file.reload)
     return sorted(wanted, key=lambda command: command != DAEMON_RELOAD)
 
 

@@ -1,0 +1,1 @@
+"""`harden uninstall`: takes an app off a host, and leaves its data unless told otherwise."""
