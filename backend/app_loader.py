@@ -62,7 +62,7 @@ def _import(place: str) -> ModuleType:
             return _import_file(path)
         if path.is_dir() and (path / "__init__.py").exists():
             return importlib.import_module(_dotted(path.resolve() / "__init__.py"))
-        return importlib.import_module(place)
+        return _import_module(place)
     except AppLoadError:
         raise
     except ModuleNotFoundError as error:
@@ -74,6 +74,14 @@ def _import(place: str) -> ModuleType:
         ) from error
     except Exception as error:
         raise AppLoadError(f"{place} failed to import: {_where(error)}; run it by itself to see more") from error
+
+
+def _import_module(name: str) -> ModuleType:
+    own = Path.cwd() / f"{name.replace('.', '/')}.py"
+    taken = getattr(sys.modules.get(name), "__file__", None)
+    if taken and own.is_file() and not own.samefile(taken):
+        return _import_file(own)  # `wsgi:app`, while our own module of that name is being imported
+    return importlib.import_module(name)
 
 
 def _import_file(path: Path) -> ModuleType:

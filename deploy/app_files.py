@@ -11,6 +11,7 @@ from .description_rules import is_over_network
 from .errors import InputError
 from .files import File
 from .plan import Plan
+from .plan_sizes import sizes
 from .unit_files import secrets_path
 from .unit_network import listens_on_network
 from .unit_templates import fill
@@ -46,7 +47,7 @@ def secrets_file(description: Description) -> File:
         name=description.app.name,
         example=database_url(description),
         over_network=not database_host(description).startswith("/"),
-        console=_console(description),
+        console=console_dsn(description),
     )
     return File(secrets_path(description), text, mode=0o600, is_secret=True)
 
@@ -59,12 +60,13 @@ def proxies(description: Description) -> int:
 def database_host(description: Description) -> str:
     """Return the host that the app connects to: a folder of PgBouncer's or PostgreSQL's sockets, or a name.
 
-    With several PgBouncer processes on the host it is a list, as libpq takes it: the next one serves while one
-    restarts.
+    With PgBouncer on the host it is a list, as libpq takes it: its processes, and last the one that stands in
+    while another restarts. libpq tries them in order, and a socket that is not there costs it nothing.
     """
     bouncer = description.pgbouncer
     if bouncer.enabled and not listens_on_network(description):
-        folders = (f"/run/{description.app.name}-pgbouncer/{number}" for number in range(1, bouncer.processes + 1))
+        count = bouncer.processes + sizes(description).spares
+        folders = (f"/run/{description.app.name}-pgbouncer/{number}" for number in range(1, count + 1))
         return ",".join(folders)
     return description.database.host
 
@@ -89,7 +91,8 @@ def _tls(description: Description) -> str:
     return f"&sslmode={database.sslmode}{authority}"
 
 
-def _console(description: Description) -> str:
+def console_dsn(description: Description) -> str:
+    """Return what HARDEN_PGBOUNCER_DSN is, with PASSWORD where the password goes; "" without PgBouncer."""
     bouncer = description.pgbouncer
     if not bouncer.enabled:
         return ""

@@ -47,7 +47,7 @@ def files(
     here = service(description, plan)
     users = _users(here, verifiers, lookup_password)
     values = _values(here) | {"users": users, "auth_file": f"{here.etc}/userlist.txt" if users else ""}
-    found = [_ini(here, number, values) for number in _numbers(here)]
+    found = [_ini(here, number, values) for number in (*_numbers(here), *_spares(here))]
     found.append(_of_all(here, "hba.conf", values))
     if users:
         found.append(replace(_of_all(here, "userlist.txt", values), is_secret=True))
@@ -73,6 +73,12 @@ def _environment() -> jinja2.Environment:
 
 def _numbers(here: Service) -> range:
     return range(1, here.description.pgbouncer.processes + 1)
+
+
+def _spares(here: Service) -> range:
+    """Return the numbers of processes that run only while another one restarts."""
+    processes = here.description.pgbouncer.processes
+    return range(processes + 1, processes + 1 + here.plan.spares)
 
 
 def _users(here: Service, verifiers: Mapping[str, str], lookup_password: str) -> list[dict[str, str]]:

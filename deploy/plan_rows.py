@@ -24,6 +24,7 @@ from .plan_sizes import (
     sizes,
 )
 from .plan_warnings import WORKER_MB, memory_mb
+from .unit_network import listens_on_network
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _bouncer(description: Description, plan: Plan) -> Iterator[Row]:
         "PgBouncer processes", plan.bouncers, f"{processes} on {place}; each has one thread",
         "pgbouncer.processes", "pgbouncer",
     )  # fmt: skip
+    yield Row("spare processes", plan.spares, _spare(description, plan), COMPUTED, "pgbouncer")
     yield Row(
         "max_client_conn of each", plan.max_client_conn,
         f"{RELEASES} releases x {plan.clients // places(description)} clients and {PEOPLE} for people and jobs; "
@@ -132,6 +134,14 @@ def _bouncer(description: Description, plan: Plan) -> Iterator[Row]:
         f"{plan.max_client_conn} clients, {plan.max_db_connections} servers and {OTHER_FILES} of its own",
         COMPUTED, "pgbouncer",
     )  # fmt: skip
+
+
+def _spare(description: Description, plan: Plan) -> str:
+    if plan.spares:
+        return "stands in while another restarts, so that none is cut off; one host after the other"
+    if listens_on_network(description):
+        return "none beside the database: a restart closes its clients' connections"
+    return "none: max_connections has no room for it, and a restart closes its clients' connections"
 
 
 def _pool(description: Description, plan: Plan) -> str:
@@ -182,7 +192,8 @@ def _postgresql(description: Description, plan: Plan) -> Iterator[Row]:
 def _opened(plan: Plan) -> str:
     if plan.bouncers:
         each = f"({plan.max_db_connections} + {REPLACED} that ends while the next one opens)"
-        return f"{plan.bouncers} x {each}, however many clients there are"
+        count = f"({plan.bouncers} + {plan.spares} spare)" if plan.spares else f"{plan.bouncers}"
+        return f"{count} x {each}, however many clients there are"
     return f"{RELEASES} x {plan.clients}: without PgBouncer each pooled connection is one of the server's"
 
 

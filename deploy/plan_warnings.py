@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .description import Description
-from .plan_sizes import PER_CORE, RELEASES, Plan, reserved
+from .plan_sizes import PER_CORE, RELEASES, Plan, reserved, server_limit, with_spare
+from .unit_network import listens_on_network
 
 WORKER_MB = 60  # twice a worker of a small app: 2 workers of 8 threads took 60 MB together when measured
 SYSTEM_MB = 256
@@ -48,11 +49,22 @@ def _bouncer(description: Description, plan: Plan) -> Iterator[str]:
         yield "pgbouncer.mode=session lends a connection for a client's life and so saves none; transaction does"
     else:
         yield from _small_pool(description, plan)
+    yield from _no_spare(description, plan)
     timeouts = description.timeouts
     if timeouts.query_wait + timeouts.statement >= timeouts.proxy:
         yield (
             f"a query may wait {timeouts.query_wait} s (timeouts.query_wait) and run {timeouts.statement} s "
             f"(timeouts.statement), together past timeouts.proxy={timeouts.proxy}"
+        )
+
+
+def _no_spare(description: Description, plan: Plan) -> Iterator[str]:
+    fits = plan.server_connections + description.database.direct <= server_limit(description)
+    if fits and not plan.spares and not listens_on_network(description):
+        yield (
+            "there is no room for a spare PgBouncer process, so that its restarts cut off requests; "
+            f"raise database.max_connections to {with_spare(description)}, "
+            f"now {description.database.max_connections}"
         )
 
 

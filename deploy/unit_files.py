@@ -101,14 +101,18 @@ def _app_units(description: Description, plan: Plan, kit: str) -> tuple[File, ..
         _unit(f"{name}.socket", fill("app.socket.j2", name=name)),
         _unit(f"{name}-health@.socket", fill("app-health.socket.j2", name=name)),
         _unit(f"{name}.service", fill("app.service.j2", after=_after(description), **common)),
-        _unit(f"{name}@.service", _instance(description, plan, kit, common)),
+        _unit(f"{name}@.service", _gunicorn("instance.service.j2", description, plan, kit, common)),
+        _unit(f"{name}-candidate@.socket", fill("candidate.socket.j2", name=name)),
+        _unit(f"{name}-candidate@.service", _gunicorn("candidate.service.j2", description, plan, kit, common)),
     )
 
 
-def _instance(description: Description, plan: Plan, kit: str, common: dict[str, object]) -> str:
+def _gunicorn(
+    template: str, description: Description, plan: Plan, kit: str, common: dict[str, object]
+) -> str:
     memory_mb = max(int(description.hosts.memory_mb * MEMORY_SHARE), FEWEST_MB)
     return fill(
-        "instance.service.j2",
+        template,
         **common,
         after=_after(description),
         bouncers=bouncer_units(description) if has_bouncer(description) else (),
@@ -143,6 +147,7 @@ def _bouncer_units(description: Description, plan: Plan) -> tuple[File, ...]:
         "bouncer.service.j2",
         name=description.app.name,
         processes=description.pgbouncer.processes,
+        spares=plan.spares,
         after=after,
         signal=stop_signal(description),
         stop=description.timeouts.statement + 10,

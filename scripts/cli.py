@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import NoReturn
 
 from .errors import CommandError
@@ -23,8 +23,20 @@ VERBS = {
     "init": ("scripts.init.command", "write a harden.toml for your repository"),
     "top": ("scripts.top.command", "watch a running service live in the terminal"),
     "plan": ("scripts.plan.command", "size the whole chain, up to PostgreSQL's max_connections"),
+    "render": ("scripts.render.command", "write every file of a host into a folder"),
+    "diff": ("scripts.diff.command", "show how this host differs from harden.toml"),
+    "check": ("scripts.check.command", "find what is wrong before a release does"),
+    "install": ("scripts.install.command", "make a Debian host ready for the app's first release"),
+    "uninstall": ("scripts.uninstall.command", "take the app off a host, and leave its data"),
+    "release": ("scripts.release.command", "build a release on a host and let it serve, without losing a request"),
+    "rollback": ("scripts.rollback.command", "let the release before serve again"),
+    "restart": ("scripts.restart.command", "the app, PgBouncer or PostgreSQL anew, without losing a request"),
+    "status": ("scripts.status.command", "which release serves on a host, and how it is"),
+    "logs": ("scripts.logs.command", "what the app and what it stands on have said"),
     "bench": ("scripts.bench.command", "measure the runtime beside what it replaces"),
 }
+# They run on the host that they change or look at, and by `--ssh HOST` from here.
+ON_HOSTS = ("install", "uninstall", "release", "rollback", "restart", "status", "logs", "check", "diff")
 EXAMPLES = """\
 examples:
   scripts/harden demo --quick              the proof, in under a minute
@@ -48,6 +60,9 @@ def main(arguments: list[str]) -> int:
             return _main(arguments)
         finally:
             sys.stdout.flush()
+    except CommandError as error:
+        print(f"harden: error: {error.line()}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("harden: stopped", file=sys.stderr)
         return 130
@@ -73,20 +88,34 @@ def _main(arguments: list[str]) -> int:
                 verb, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
             )
             if chosen == verb:  # the other verbs' modules stay unimported: starting takes no time
-                importlib.import_module(module).add_arguments(subparser)
+                _module(module).add_arguments(subparser)
+                if verb in ON_HOSTS:
+                    _remote().add_arguments(subparser, verb)
+                subparser.set_defaults(parser=subparser)
     options = parser.parse_args(arguments)
     return _run(VERBS[options.verb][0], options)
+
+
+def _module(name: str) -> ModuleType:
+    """Import a verb; where nothing is installed yet, most of them miss what renders files."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != "jinja2":
+            raise
+        raise CommandError("python3-jinja2 is not on this host; harden install brings it") from None
+
+
+def _remote() -> ModuleType:
+    return importlib.import_module("scripts.remote.options")
 
 
 def _run(module: str, options: argparse.Namespace) -> int:
     for name in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(name) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
             signal.signal(name, _end)
-    try:
-        return int(importlib.import_module(module).run(options))
-    except CommandError as error:
-        print(f"harden: error: {error.line()}", file=sys.stderr)
-        return 2
+    code = _remote().run_remotely(options.verb, options, options.parser) if options.verb in ON_HOSTS else None
+    return int(importlib.import_module(module).run(options)) if code is None else int(code)
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:

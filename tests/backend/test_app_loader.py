@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from flask import Flask
@@ -93,6 +94,18 @@ def test_calls_after_a_guarded_run_are_left_out(write: Write) -> None:
     )
     load_app(f"{file}:app")
     assert sys.modules["loader_guarded"].log == []
+
+
+def test_module_of_the_name_wsgi_is_the_apps_own_while_ours_is_imported(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under Gunicorn, with the kit in a folder beside the app's."""
+    ours = ModuleType("wsgi")
+    ours.__file__ = str(write("kit/wsgi.py", ""))
+    monkeypatch.setitem(sys.modules, "wsgi", ours)
+    write("wsgi.py", APP.replace("__name__", "'own'"))
+    assert load_app("wsgi:app").name == "own"
+    assert sys.modules["wsgi"] is ours
 
 
 def test_app_of_the_name_wsgi_is_not_mistaken_for_ours(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

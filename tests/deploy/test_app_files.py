@@ -184,8 +184,11 @@ def test_the_secrets_are_roots_and_have_names_alone() -> None:
 
 
 @pytest.mark.parametrize(("description", "expected"), [
-    (one_host(), {"host": "/run/shop-pgbouncer/1", "port": "6432", "connect_timeout": "2"}),
-    (three_hosts(), {"host": "/run/web-shop-pgbouncer/1,/run/web-shop-pgbouncer/2", "port": "6432,6432"}),
+    (one_host(), {"host": "/run/shop-pgbouncer/1,/run/shop-pgbouncer/2", "port": "6432,6432",
+                  "connect_timeout": "2"}),
+    (three_hosts(), {"host": ",".join(f"/run/web-shop-pgbouncer/{number}" for number in (1, 2, 3)),
+                     "port": "6432,6432,6432"}),
+    (one_host(database=replace(one_host().database, max_connections=22)), {"host": "/run/shop-pgbouncer/1"}),
     (beside_database(), {"host": "db.example", "port": "6432", "tcp_user_timeout": "3000", "sslmode": "prefer"}),
     (one_host(pgbouncer=Bouncer(enabled=False)), {"host": "/run/postgresql", "port": "5432"}),
     (three_hosts(pgbouncer=Bouncer(enabled=False), database=Database(

@@ -162,7 +162,7 @@ def test_secrets_are_readable_by_pgbouncer_alone_and_marked() -> None:
 
 def test_by_a_socket_a_lookup_needs_no_password_and_so_no_file() -> None:
     found = rendered(described(pgbouncer=Bouncer(auth="query")), verifiers={}, lookup_password="")
-    assert sorted(found) == ["auth_query.sql", "hba.conf", "pgbouncer-1.ini"]
+    assert sorted(found) == ["auth_query.sql", "hba.conf", "pgbouncer-1.ini", "pgbouncer-2.ini"]
     assert "auth_file" not in read_ini(found["pgbouncer-1.ini"].text).keys
     assert 'local app "app"' not in found["auth_query.sql"].text
     assert '--   local "app" "shop-pgbouncer" peer\n' in found["auth_query.sql"].text

@@ -150,7 +150,7 @@ def _has_a_console(bouncers: Running, stack: Stack) -> None:
     done = bouncers.console(psql, "SHOW CONFIG")
     shown = dict(line.split("|")[:2] for line in done.stdout.splitlines())
     assert shown["max_client_conn"] == str(sizes(bouncers.description).max_client_conn), done.stderr
-    assert shown["tcp_user_timeout"] == "5000"
+    assert shown["tcp_user_timeout"] == "3000"
     assert bouncers.console(psql, "RELOAD").returncode == 0
     if "\nstats_users = app\n" not in bouncers.texts["pgbouncer-1.ini"]:
         return

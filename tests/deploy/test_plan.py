@@ -19,7 +19,7 @@ from .descriptions import DESCRIPTIONS, described, hosts
 @given(DESCRIPTIONS)
 @settings(max_examples=200, deadline=None)
 def test_what_is_planned_cannot_exhaust_postgresql_and_every_client_gets_in(description: Description) -> None:
-    """The worst case: both releases alive, each PgBouncer process at its cap and replacing one, all others in."""
+    """The worst case: both releases alive, each PgBouncer process and the spare full and replacing one."""
     try:
         planned = plan(description)
     except PlanError as error:
@@ -27,7 +27,8 @@ def test_what_is_planned_cannot_exhaust_postgresql_and_every_client_gets_in(desc
         return
     database = description.database
     reserved = database.reserved if database.version >= 16 else 0
-    opened = planned.bouncers * (planned.max_db_connections + 1) if planned.bouncers else 2 * planned.clients
+    processes = planned.bouncers + planned.spares
+    opened = processes * (planned.max_db_connections + 1) if planned.bouncers else 2 * planned.clients
     assert opened == planned.server_connections
     assert opened + database.direct + database.superuser_reserved + reserved <= database.max_connections
     _check_clients(description, planned)
@@ -89,7 +90,7 @@ def test_one_host_with_the_defaults() -> None:
     assert (planned.workers, planned.threads, planned.pool_max, planned.clients) == (2, 8, 8, 16)
     assert (planned.bouncers, planned.pool_size, planned.min_pool_size, planned.reserve_pool_size) == (1, 8, 4, 1)
     assert (planned.session_pool, planned.max_db_connections, planned.max_client_conn) == (2, 11, 52)
-    assert (planned.server_connections, planned.server_limit) == (12, 97)
+    assert (planned.spares, planned.server_connections, planned.server_limit) == (1, 24, 97)
     assert (planned.pool_timeout, planned.graceful, planned.stop) == (10, 25, 35)
 
 
@@ -105,13 +106,19 @@ def test_one_host_with_the_defaults() -> None:
         ({"server": {"worker_class": "sync", "threads": 16}}, {"threads": 1, "pool_max": 1, "pool_size": 2}),
         # what max_connections leaves
         ({"database": {"cores": 64, "max_connections": 40}, "hosts": {"cores": 16}},
-         {"pool_size": 20, "reserve_pool_size": 4, "server_connections": 27}),
+         {"pool_size": 9, "reserve_pool_size": 1, "server_connections": 26}),
         ({"database": {"version": 16, "reserved": 5}}, {"server_limit": 92}),
         ({"database": {"version": 15, "reserved": 5}}, {"server_limit": 97}),
         ({"pgbouncer": {"auth": "query"}}, {"max_db_connections": 13}),
         ({"pgbouncer": {"enabled": False}},
          {"bouncers": 0, "server_connections": 32, "max_db_connections": 0, "pool_timeout": 7}),
-        ({"pgbouncer": {"mode": "session"}}, {"pool_size": 32, "server_connections": 35}),
+        ({"pgbouncer": {"mode": "session"}}, {"pool_size": 32, "server_connections": 70}),
+        # a spare where there is room for one, and where a socket's file says who gets the clients
+        ({"database": {"max_connections": 22}}, {"spares": 0, "pool_size": 5, "server_connections": 9}),
+        ({"database": {"max_connections": 23}}, {"spares": 1, "pool_size": 2, "server_connections": 10}),
+        ({"database": {"host": "192.0.2.9"}, "hosts": {"app": hosts(2)}, "pgbouncer": {"place": "database"}},
+         {"bouncers": 1, "spares": 0}),
+        ({"hosts": {"app": hosts(3)}, "pgbouncer": {"processes": 2}}, {"bouncers": 6, "spares": 1}),
         ({"server": {"workers": 5}}, {"workers": 5}),
         ({"hosts": {"cores": 1}}, {"workers": 2}),
     ],

@@ -130,7 +130,7 @@ def test_in_a_deploy_at_full_load_nobody_is_refused_and_direct_connections_get_i
     with ExitStack() as open_all:
         folders = [
             open_all.enter_context(_bouncer(stack_here, small, description, host))
-            for host in description.hosts.app
+            for host in (*description.hosts.app, *["spare"] * planned.spares)
         ]
         places = [_Clients(folder, small, planned, open_all) for folder in folders]
         for clients in places:
@@ -155,10 +155,10 @@ def test_replacing_connections_that_are_old_costs_no_client_anything_at_full_loa
     stack_here: Stack, small: Cluster
 ) -> None:
     """The backend of a closed connection ends a moment after the login of the one that replaces it."""
-    description = _description(stack_here, small, ("app3", "app4"), threads=4)
+    description = _description(stack_here, small, ("app3", "app4"), threads=2)
     planned = plan(description)
     assert not planned.reserve_pool_size  # it would come and go with the load
-    direct = planned.server_limit - planned.server_connections
+    direct = planned.server_limit - planned.bouncers * (planned.max_db_connections + 1)  # the spare does not run
     refused = _refusals(stack_here)
     with ExitStack() as open_all:
         running = [_bouncer(stack_here, small, description, host, lifetime=1) for host in description.hosts.app]

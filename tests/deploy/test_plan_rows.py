@@ -38,7 +38,7 @@ def test_every_number_has_a_reason_and_comes_from_a_key_or_is_computed(descripti
          "8 in all serve 400 transactions of 20 ms a second"),
         ({"database": {"cores": 64}}, "pool_size of each",
          "no more than there are clients; 16 in all serve 800 transactions of 20 ms a second"),
-        ({"database": {"cores": 64, "max_connections": 27}}, "pool_size of each",
+        ({"database": {"cores": 64, "max_connections": 39}}, "pool_size of each",
          "what max_connections leaves; 4 x 64 cores could be used; "
          "9 in all serve 450 transactions of 20 ms a second"),
         ({"pgbouncer": {"mode": "session"}}, "pool_size of each",
@@ -50,6 +50,12 @@ def test_every_number_has_a_reason_and_comes_from_a_key_or_is_computed(descripti
         ({"server": {"worker_class": "sync"}}, "threads of each",
          "a sync worker has one, whatever server.threads says"),
         ({"server": {"workers": 3}}, "workers of each", "as given"),
+        ({}, "spare processes",
+         "stands in while another restarts, so that none is cut off; one host after the other"),
+        ({"database": {"max_connections": 22}}, "spare processes",
+         "none: max_connections has no room for it, and a restart closes its clients' connections"),
+        ({}, "server connections",
+         "(1 + 1 spare) x (11 + 1 that ends while the next one opens), however many clients there are"),
     ],
 )  # fmt: skip
 def test_the_reason_says_what_bounds_the_number(

@@ -48,9 +48,12 @@ def test_the_usual_is_left_alone(sections: dict[str, dict[str, Any]]) -> None:
         ({"timeouts": {"query_wait": 16}},
          "a query may wait 16 s (timeouts.query_wait) and run 20 s (timeouts.statement), together past "
          "timeouts.proxy=35"),
-        ({"database": {"cores": 16, "max_connections": 27}, "hosts": {"cores": 8}},
+        ({"database": {"max_connections": 22}},
+         "there is no room for a spare PgBouncer process, so that its restarts cut off requests; "
+         "raise database.max_connections to 23, now 22"),
+        ({"database": {"cores": 16, "max_connections": 39}, "hosts": {"cores": 8}},
          "the pools have 9 connections, below 32, which PostgreSQL's 16 cores can use; "
-         "raise database.max_connections, now 27, or lower pgbouncer.session_pool"),
+         "raise database.max_connections, now 39, or lower pgbouncer.session_pool"),
     ],
 )  # fmt: skip
 def test_what_may_not_be_meant_is_one_line_with_its_numbers(

@@ -23,7 +23,8 @@ from .golden_files import assert_golden
 from .unit_samples import SAMPLES, beside_database, one_host, sized, three_hosts
 
 PROGRAMS = (
-    "/bin/sh", "/bin/kill", "/bin/systemctl", "/usr/sbin/pgbouncer", "/usr/sbin/nginx", "/usr/sbin/haproxy",
+    "/bin/sh", "/bin/kill", "/bin/systemctl", "/usr/bin/env", "/usr/sbin/pgbouncer", "/usr/sbin/nginx",
+    "/usr/sbin/haproxy",
     "/usr/lib/postgresql/15/bin/postgres", "/usr/lib/postgresql/17/bin/postgres",
 )  # fmt: skip
 # What Debian ships, as far as a drop-in of ours takes something over from it.
@@ -86,7 +87,8 @@ def _analyze(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def _units(name: str, root: Path) -> list[str]:
     """Return the units of a host, templates with an instance."""
     found = {path.name.removesuffix(".d") for path in (root / "etc/systemd/system").iterdir()}
-    instances = {"": (), f"{name}@": "ab", f"{name}-health@": "ab", f"{name}-pgbouncer@": "12"}
+    slots = {f"{name}{kind}@": "ab" for kind in ("", "-health", "-candidate")}
+    instances = {"": (), f"{name}-pgbouncer@": "12", **slots}
     return sorted(
         unit.replace("@.", f"@{instance}.")
         for unit in found
@@ -123,6 +125,7 @@ def test_systemd_would_complain_about_a_word_that_it_does_not_know(tmp_path: Pat
 
 EXPOSED = [  # a sample, a kind of host, a unit, and tenths
     ("one-host", "app", "shop@a.service", 2),
+    ("one-host", "app", "shop-candidate@a.service", 2),
     ("one-host", "app", "shop-pgbouncer@1.service", 2),
     ("one-host", "app", "nginx.service", 14),
     ("one-host", "database", "postgresql@15-main.service", 13),
@@ -130,7 +133,7 @@ EXPOSED = [  # a sample, a kind of host, a unit, and tenths
     ("three-hosts", "app", "web-shop-pgbouncer@2.service", 10),
     ("beside-database", "app", "shop@a.service", 11),
     ("beside-database", "database", "shop-pgbouncer@1.service", 11),
-    ("beside-database", "balancer", "haproxy.service", 14),
+    ("beside-database", "balancer", "haproxy.service", 15),
 ]
 
 
@@ -161,9 +164,30 @@ def test_the_app_has_no_network_unless_it_needs_one() -> None:
     assert "IPAddress" not in _text(all_files(anywhere)["app"], "shop@.service")
 
 
+def test_a_candidate_is_tried_as_the_instance_will_run() -> None:
+    for description in SAMPLES.values():
+        name, files = description.app.name, all_files(description)["app"]
+        instance, candidate = (_text(files, f"{name}{kind}@.service") for kind in ("", "-candidate"))
+        assert instance[instance.index("NoNewPrivileges="):] == candidate[candidate.index("NoNewPrivileges="):]
+        for word in ("User", "Group", "WorkingDirectory", "EnvironmentFile", "MemoryMax", "TasksMax"):
+            found = [re.findall(rf"^{word}=.*$", text, re.MULTILINE) for text in (instance, candidate)]
+            assert found[0] == found[1] != []
+
+
+def test_a_candidate_gets_no_request_never_comes_back_and_shares_no_figures() -> None:
+    files = all_files(one_host())["app"]
+    text = _text(files, "shop-candidate@.service")
+    assert "shop.socket" not in text
+    assert "ListenStream=/run/shop/candidate/web.sock\n" in _text(files, "shop-candidate@.socket")
+    assert "\nRestart=no\n" in text
+    assert "[Install]" not in text
+    assert "ExecStart=/usr/bin/env HARDEN_RUN_DIR=/run/shop/candidate-run" in text
+    assert "RuntimeDirectory=shop/candidate-run\n" in text
+
+
 def test_every_socket_has_the_filter_itself() -> None:
     sockets = [file for file in all_files(one_host())["app"] if file.path.endswith(".socket")]
-    assert len(sockets) == 2
+    assert len(sockets) == 3
     assert all("\nIPAddressDeny=any\n" in socket.text for socket in sockets)
 
 
@@ -214,7 +238,7 @@ def test_users_are_made_as_systemd_understands_them(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     users = (root / "etc" / "passwd").read_text().splitlines()
-    assert [line.split(":")[0] for line in users] == ["shop", "shop-pgbouncer"]
+    assert [line.split(":")[0] for line in users] == ["shop", "shop-build", "shop-pgbouncer"]
     assert all(line.endswith(":/:/usr/sbin/nologin") for line in users)
 
 

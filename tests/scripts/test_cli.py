@@ -59,6 +59,8 @@ def _help(*arguments: str) -> str:
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = cli.Parser(prog=name)
     importlib.import_module(cli.VERBS[name][0]).add_arguments(parser)
+    if name in cli.ON_HOSTS:
+        importlib.import_module("scripts.remote.options").add_arguments(parser, name)
     return parser
 
 
@@ -78,7 +80,7 @@ def test_help_of_each_verb_fits_a_screen_and_ends_with_examples(command: tuple[s
     last = text.rstrip("\n").split("\n\n")[-1].split("\n")
     assert last[0] == "examples:"
     assert len(last) >= 3
-    assert all(line.startswith(f"  scripts/harden {name}") for line in last[1:])
+    assert all(line.removeprefix("  sudo").lstrip().startswith(f"scripts/harden {name}") for line in last[1:])
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -90,7 +92,7 @@ def test_every_example_parses(command: tuple[str, ...]) -> None:
     assert examples
     for line in examples:
         example = re.split(r"\s{2,}", line.strip())[0]
-        parser.parse_args(shlex.split(example)[2:])
+        parser.parse_args(shlex.split(example.removeprefix("sudo "))[2:])
 
 
 def test_help_names_every_verb_with_its_summary_and_ends_with_examples() -> None:

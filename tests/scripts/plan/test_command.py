@@ -44,7 +44,7 @@ def test_flags_alone_give_the_whole_chain_with_reasons_and_a_total(capsys: pytes
     code, lines = _plan(capsys, "--hosts", "3", "--cores", "4", "--max-connections", "100")
     assert code == 0
     assert lines[0] == "3 hosts x 4 workers x 8 threads (flags and defaults)"
-    assert lines[-1] == "fits: worst case 28 of 97 connections, 69 spare"
+    assert lines[-1] == "fits: worst case 34 of 97 connections, 63 spare"
     words = [line.split()[:6] for line in lines]
     assert ["clients", "in", "a", "deploy", "192", "the"] in words
     assert ["max_client_conn", "of", "each", "84", "2", "releases"] in words
@@ -73,7 +73,7 @@ def test_the_file_of_the_folder_is_taken_and_flags_go_before_it(
     (folder / "harden.toml").write_text(FILE)
     code, lines = _plan(capsys)
     assert (code, lines[0]) == (0, "2 hosts x 4 workers x 8 threads (harden.toml)")
-    assert lines[-1].startswith("fits: worst case 26 of 57 connections")
+    assert lines[-1].startswith("fits: worst case 34 of 57 connections")
     code, lines = _plan(capsys, "harden.toml", "--threads", "16", "--hosts", "5", "--max-connections", "30")
     assert lines[0] == "5 hosts x 4 workers x 16 threads (harden.toml)"
     assert code == 1
@@ -110,7 +110,7 @@ def test_a_flag_has_the_bounds_of_its_key(
 def test_json_has_the_plan_its_rows_and_the_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     code, lines = _plan(capsys, "--json", "--memory-mb", "256", "--direct", "0")
     data = json.loads("\n".join(lines))
-    assert (code, data["fits"], data["worst_case"], data["limit"]) == (0, True, 12, 97)
+    assert (code, data["fits"], data["worst_case"], data["limit"]) == (0, True, 24, 97)
     assert data["plan"]["max_client_conn"] == 52
     assert {"name", "value", "reason", "source", "section", "unit"} == set(data["rows"][0])
     assert [line.split("=")[0] for line in data["warnings"]] == [

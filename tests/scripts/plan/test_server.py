@@ -102,7 +102,7 @@ def test_limits_rights_and_settings_that_break_the_plan_are_found_and_mended(ask
     code, data = ask()
     assert code == 1
     assert _differences(data) == [
-        "database plan_db has CONNECTION LIMIT 12, and the plan needs 22",
+        "database plan_db has CONNECTION LIMIT 12, and the plan needs 34",
         f"role {ROLE} is a superuser: it also takes the connections reserved for administrators",
         f"statement_timeout of role {ROLE} is 30 s and timeouts.statement=20",
         f"idle_session_timeout of role {ROLE} is 60 s: it closes connections that the pools keep",
@@ -112,7 +112,7 @@ def test_limits_rights_and_settings_that_break_the_plan_are_found_and_mended(ask
     assert ask()[0] == 0
     cluster.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT 5").format(name))
     code, data = ask()
-    assert _differences(data) == [f"role {ROLE} has CONNECTION LIMIT 5, and the plan opens 12"]
+    assert _differences(data) == [f"role {ROLE} has CONNECTION LIMIT 5, and the plan opens 24"]
     _mend(cluster, data)
     assert ask()[0] == 0
 

@@ -15,7 +15,7 @@ SELECT 'CREATE ROLE "shop"'
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'shop') \gexec
 -- The limit is what the pools may open, and what migrations and people open directly.
 ALTER ROLE "shop" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT
-    CONNECTION LIMIT 22;
+    CONNECTION LIMIT 34;
 \if :{?verifier_file}
 \set verifier `cat :'verifier_file'`
 ALTER ROLE "shop" PASSWORD :'verifier';

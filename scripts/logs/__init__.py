@@ -1,0 +1,1 @@
+"""`harden logs`: what the app and what it stands on have said."""

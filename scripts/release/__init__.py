@@ -1,0 +1,1 @@
+"""`harden release`: makes a release of the app and lets it serve."""

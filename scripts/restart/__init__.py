@@ -1,0 +1,1 @@
+"""`harden restart`: a server of the app anew, without a lost request."""

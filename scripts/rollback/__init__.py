@@ -1,0 +1,1 @@
+"""`harden rollback`: lets an earlier release serve again."""

@@ -1,0 +1,1 @@
+"""`harden status`: what serves on this host, and how it is."""
