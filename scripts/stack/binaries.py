@@ -135,6 +135,26 @@ def install_front(base: Path, progress: Progress) -> None:
             _apt_install(missing, progress)
 
 
+def sshd_program() -> Path | None:
+    """Return where OpenSSH's server is; None when it is not there."""
+    found = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:{DEBIAN_PROGRAMS}")
+    return Path(found) if found else None
+
+
+def install_sshd(base: Path, progress: Progress) -> None:
+    """Install OpenSSH's server and client, where root's apt can; tests that need them skip without them.
+
+    Args:
+        base: as for `find`.
+        progress: as for `find`.
+    """
+    if (sshd_program() and shutil.which("ssh")) or not _can_apt():
+        return
+    with _one_at_a_time(base):
+        if not (sshd_program() and shutil.which("ssh")):
+            _apt_install(["openssh-server", "openssh-client"], progress)
+
+
 def _postgres() -> Path | None:
     found = [path.parent for path in DEBIAN_SERVERS.glob("*/bin/initdb")]
     numbered = [folder for folder in found if folder.parent.name.isdigit() and (folder / "postgres").exists()]
