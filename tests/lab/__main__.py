@@ -183,11 +183,15 @@ def _destroy(options: argparse.Namespace) -> None:
         host.destroy()
 
 
+def _caches(state: Path) -> list[Path]:
+    return [folder for kind in ("base", "wheels", "packages") for folder in state.glob(f"{kind}-*")]
+
+
 def _clean(options: argparse.Namespace) -> None:
     state = folders.state_folder(os.environ)
     with locked(state / "labs.lock"):
         removed = remove_dead(state, _progress)
-        for folder in [] if any((state / "labs").iterdir()) else [*state.glob("base-*"), *state.glob("wheels-*")]:
+        for folder in [] if any((state / "labs").iterdir()) else _caches(state):
             folders.remove_tree(state, folder)
             removed.append(folder.name)
     for name in removed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,15 +12,16 @@ import pytest
 
 from scripts.load import Request
 
-from . import machine
+from . import deployed, empty, machine
 from . import wheels as wheel_store
+from .deployed import Service
 from .errors import LabError
 from .host import Host
 from .lab import Lab
 from .loads import Load
 
 HERE = Path(__file__).parent
-NEED_NO_HOST = ("test_flag.py", "test_folders.py", "test_machine.py", "test_sources.py")
+NEED_NO_HOST = ("test_flag.py", "test_folders.py", "test_machine.py", "test_sources.py", "test_interruptions.py")
 SWITCHED_OFF = "tests on real hosts take minutes and need root; scripts/test --lab, or HARDEN_LAB=1, runs them"
 
 
@@ -71,3 +73,71 @@ def load() -> Callable[..., Load]:
 def wheels(lab: Lab) -> Callable[..., Path]:
     """A function that returns a folder of wheels for the hosts' Python: `wheels("flask>=3")`."""
     return lambda *requirements: wheel_store.fetch(lab, requirements)
+
+
+@pytest.fixture(scope="session")
+def empty_lab() -> Iterator[Lab]:
+    """A lab for the run whose hosts have nothing that the kit needs."""
+    machine.install()
+    try:
+        prepared = empty.lab()
+    except LabError as error:
+        pytest.skip(f"no lab here: {error.line()}")
+    with prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="session")
+def app_wheels(empty_lab: Lab) -> Path:
+    """All that pip asks for when the shop is released."""
+    return wheel_store.fetch(empty_lab, deployed.REQUIREMENTS)
+
+
+@pytest.fixture
+def empty_host(empty_lab: Lab) -> Iterator[Callable[[str], Host]]:
+    """A function that boots an empty host by name; those of a test are destroyed at its end."""
+    with ExitStack() as made:
+
+        def boot(name: str) -> Host:
+            (booted,) = empty_lab.boot(name)
+            made.callback(booted.destroy)
+            return booted
+
+        yield boot
+
+
+@pytest.fixture(scope="session")
+def installed(empty_lab: Lab, app_wheels: Path) -> Iterator[Service]:
+    """The shop on a host of its own, installed and released by the kit's verbs; `service` is what tests take."""
+    (host,) = empty_lab.boot("web")
+    service = deployed.prepare(host, app_wheels)
+    service.must(*deployed.INSTALL)
+    service.must(*deployed.RELEASE)
+    yield service
+    host.destroy()
+
+
+@pytest.fixture
+def service(installed: Service) -> Iterator[Service]:
+    """The shop on its host, one for all tests: tidy before each, and it has to be so after it."""
+    assert installed.disorder() == [], installed.why()
+    yield installed
+    assert installed.disorder() == [], installed.why()
+
+
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """A function that prints a figure of a proof, also where it passes."""
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+
+    def line(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"\nproof: {text}", flush=True)
+
+    return line
+
+
+@pytest.fixture
+def patience() -> Iterator[Callable[[float], None]]:
+    """A function that gives a test more seconds than others have before it counts as hanging."""
+    yield lambda seconds: faulthandler.dump_traceback_later(seconds, exit=True)

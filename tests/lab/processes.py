@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import LabError
@@ -47,7 +48,8 @@ def kill(path: Path, seconds: float = 20.0) -> None:
     pid = recorded(path)
     if pid is None:
         return
-    os.kill(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it may end by itself between the two
+        os.kill(pid, signal.SIGKILL)
     wait(lambda: recorded(path) is None, seconds, f"process {pid} ({path.name}) did not end")
 
 
