@@ -29,3 +29,9 @@ def told(act: Callable[[], int]) -> int:
         for problem in getattr(error, "problems", [str(error)]):
             print(f"harden: error: {' '.join(problem.split())}", file=sys.stderr, flush=True)
         return 1 if isinstance(error, GateError) else 2
+    except BrokenPipeError:
+        raise  # of whoever read what we print
+    except OSError as error:  # a full disk, a file that is not ours
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"harden: error: {what}; nothing more was done", file=sys.stderr, flush=True)
+        return 2

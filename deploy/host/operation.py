@@ -56,7 +56,7 @@ def read(places: Places) -> Operation | None:
         HostError: the file is none that this version of the kit has written.
     """
     try:
-        text = places.operation.read_text(encoding="utf-8")
+        text = places.operation.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .. import load_description
 from . import audit, building, configuring, migrating, operation, pruning, slots, tree
@@ -69,7 +70,8 @@ def undo(places: Places, found: Operation, say: Say) -> None:
     if _is_past(found, "config"):
         _put_config_back(places, found, say)
     building.clean(places)
-    if found.verb == "release":
+    # Whatever the record says: never what a link leads to.
+    if found.verb == "release" and found.release not in {slots.release_of(link) for link in _links(places)}:
         building.remove(places, found.release)
     operation.clear(places)
 
@@ -88,8 +90,11 @@ def finish(places: Places, found: Operation, say: Say) -> None:
 
 def stop_candidates(places: Places) -> None:
     """Stop whatever is being tried, with the socket that both instances' candidates have in turn."""
-    units = [places.candidate(slot) for slot in SLOTS]
-    systemctl("stop", *units, *(unit.replace(".service", ".socket") for unit in units), check=False)
+    services = [places.candidate(slot) for slot in SLOTS]
+    units = [*services, *(unit.replace(".service", ".socket") for unit in services)]
+    systemctl("stop", *units, check=False)
+    # What failed has been said; a host where all is well has no failed units, also after an uninstall.
+    systemctl("reset-failed", *units, check=False)
 
 
 @contextmanager
@@ -104,6 +109,10 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _links(places: Places) -> list[Path]:
+    return [places.current, *map(places.slot, SLOTS)]
 
 
 def _end_helpers(places: Places) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +72,7 @@ def release(order: Order, steps: Steps, say: Say) -> str:
     building.check(places, found, description, order.wheels)
     with _changing(places, "release", steps, say):
         release = building.new_id(found)
+        _require_new(places, release)
 
         def migrate() -> None:
             migrating.migrate(places, description, release, command, values)
@@ -134,8 +135,8 @@ def require_installed(places: Places, description: Description) -> None:
     require_root()
     name = places.name
     missing = [user for user in (name, building.user(places)) if not _is_user(user)]
-    needed = (places.releases, Path(unit_files.secrets_path(description)))
-    if missing or not all(place.exists() for place in needed):
+    secrets = Path(unit_files.secrets_path(description))
+    if missing or not secrets.exists() or not slots.is_installed(places):
         there = [each for each in slots.installed() if each != name]
         others = f" (it has {', '.join(there)})" if there else ""
         raise HostError(f"{name} is not installed on this host{others}; run harden install first")
@@ -151,7 +152,11 @@ def app_named(name: str) -> str:
     Raises:
         HostError: there is none, or there are several, or not that one.
     """
-    there = slots.installed()
+    return chosen(name, slots.installed())
+
+
+def chosen(name: str, there: Sequence[str]) -> str:
+    """Return which of the apps that are there is meant; as `app_named`."""
     if name in there:
         return name
     if not there:
@@ -203,6 +208,16 @@ def _chosen(places: Places, release: str) -> str:
     if len(found) != 1:
         raise HostError(f"{release} is {'several releases' if found else 'no release'} of this host; {shown}")
     return found[0]
+
+
+def _require_new(places: Places, release: str) -> None:
+    """Refuse an id that is there: a copy brings its own, and one host may be meant by two names.
+
+    Raises:
+        HostError: undoing the second would take the first away, which may serve.
+    """
+    if release in slots.releases(places):
+        raise HostError(f"{release} is on this host already; roll back to it, or make a copy of the app anew")
 
 
 def _facts(**facts: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from .steps import Steps
 
 WATCHED = 3.0  # seconds that a new instance must go on running after the gate
 TAIL = 15  # lines of a journal
+SEARCHED = 300  # lines of it in which a reason is looked for
+REASON = "harden: error:"  # as the kit begins it, in the app's own process
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ class _Run:
         except BaseException as error:
             with recovery.undisturbed():
                 self._undo(error)
-            if isinstance(error, HostError):
-                raise GateError(f"{error}; {self._state()}", error.tail) from None
+            if isinstance(error, (HostError, OSError)):
+                tail = getattr(error, "tail", ())
+                raise GateError(f"{_reason(error)}; {self._state()}", tail) from None
             raise
         with recovery.undisturbed():
             self._after_the_switch()
@@ -173,13 +177,16 @@ class _Run:
     def _undo(self, error: BaseException) -> None:
         if self.steps.is_dry or operation.read(self.places) is None:
             return
-        self.say(f"undoing: {error or type(error).__name__}")
-        reason = str(error) if isinstance(error, HostError) else type(error).__name__
+        self.say(f"undoing: {_reason(error)}")
+        # Of what nobody expected, the name alone: its text may have anything in it.
+        reason = _reason(error) if isinstance(error, (HostError, OSError)) else type(error).__name__
         try:
             recovery.undo(self.places, self.operation, self.say)
-        except HostError as second:
-            self._record("failed", reason=f"{reason}; and {second}")
-            raise HostError(f"{error}; and it cannot be undone: {second}; run this again", second.tail) from None
+        except (HostError, OSError) as second:
+            why, tail = _reason(second), getattr(second, "tail", ())
+            with suppress(OSError):  # on a full disk the log has no room, either
+                self._record("failed", reason=f"{reason}; and {why}")
+            raise HostError(f"{reason}; and it cannot be undone: {why}; run this again", tail) from None
         self._record("undone", reason=reason)
 
     def _record(self, result: str, reason: str | None = None) -> None:
@@ -197,16 +204,27 @@ class _Run:
 
 
 def journal_of(unit: str) -> tuple[str, ...]:
-    """Return the last lines that a unit's last run has said."""
+    """Return the last lines that a unit's last run has said; why the app cannot be loaded comes first.
+
+    Gunicorn follows that line up with a traceback of its own for each worker.
+    """
     run("journalctl", "--sync", check=False)
     invocation = systemctl("show", "--property=InvocationID", "--value", unit, check=False).stdout.strip()
     if not invocation:
         return ()
     done = run(
-        "journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={TAIL}",
+        "journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={SEARCHED}",
         f"_SYSTEMD_INVOCATION_ID={invocation}", check=False,
     )  # fmt: skip
-    return tuple(line for line in done.stdout.splitlines() if line.strip())
+    said = [line for line in done.stdout.splitlines() if line.strip()]
+    reasons = [line for line in said if line.startswith(REASON)]
+    return tuple(dict.fromkeys([*reasons[-1:], *said[-TAIL:]]))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    return str(error) or type(error).__name__
 
 
 def _restarts(unit: str) -> str:

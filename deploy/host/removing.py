@@ -149,7 +149,10 @@ def _stop(places: Places, own: list[File], steps: Steps) -> None:
     instances = [unit for slot in SLOTS for unit in (places.candidate(slot), places.unit(slot))]
     health = [f"{name}-health@{slot}.socket" for slot in SLOTS]
     bouncers = _loaded(f"{name}-pgbouncer@*.service")
-    units = [f"{name}.socket", f"{name}.service", *instances, *health, *bouncers]
+    # Of a release that was killed: they run on, as users that are to go.
+    left = [f"{name}-build.service", f"{name}-migrate.service"]
+    tried = [f"{name}-candidate@{slot}.socket" for slot in SLOTS]
+    units = [f"{name}.socket", f"{name}.service", *instances, *health, *bouncers, *left, *tried]
     units = [unit for unit in units if is_active(unit) or _is_enabled(unit)]
     if not units:
         return
@@ -266,6 +269,7 @@ def _is_known(user: str) -> bool:
 def _forget(places: Places, steps: Steps) -> None:
     """Remove the records at last: until then a run that was interrupted is gone on with. The audit log stays."""
     records = [*sorted(places.state.glob("applied*")), places.state / "database.json", places.state / "unread"]
+    records.append(places.state / "migrate.env")  # of a migration that was killed: the app's password is in it
     there = [path for path in (*records, places.operation) if os.path.lexists(path)]
     if there and not steps.is_dry:
         operation.clear(places)
@@ -294,7 +298,8 @@ def _last_words(places: Places, description: Description | None, steps: Steps) -
         told.append(f"  kept      {', '.join(kept)}; --purge removes them")
     if description is not None and steps.count:
         of = description.database
-        roles = ", ".join(double_quoted(role) for role in (of.role, f"{of.role}_monitor"))
+        lookup = (f"{places.name}-pgbouncer",) if description.pgbouncer.auth == "query" else ()
+        roles = ", ".join(double_quoted(role) for role in (of.role, f"{of.role}_monitor", *lookup))
         drop = f"-c 'DROP DATABASE {double_quoted(of.name)}' -c 'DROP ROLE {roles}'"
         told.append(f"  database  kept; with all its data it goes by: runuser -u postgres -- psql -X {drop}")
     return told

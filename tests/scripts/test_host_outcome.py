@@ -29,3 +29,9 @@ def test_what_was_undone_is_1_and_what_a_person_must_change_is_2(
 def test_every_problem_of_a_description_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert _raising(DescriptionError(["one", "two"])) == 2
     assert capsys.readouterr().err == "harden: error: one\nharden: error: two\n"
+
+
+def test_a_file_that_cannot_be_written_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _raising(OSError(28, "No space left on device", "/var/lib/harden/shop/lock")) == 2
+    said = "harden: error: /var/lib/harden/shop/lock: No space left on device; nothing more was done\n"
+    assert capsys.readouterr().err == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ def test_a_release_is_performed_with_its_own_description(
     assert (change.release, change.description, change.facts) == (made, DESCRIPTION, {"message": "why"})
     assert change.migrate is None
     assert slots.ID.fullmatch(made)
+
+
+def test_a_copy_that_was_released_here_already_does_not_take_its_release_away(here: Host, tmp_path: Path) -> None:
+    """Two names of one host: the second release was undone, and with it went what the first had made."""
+    told = json.dumps({"commit": "", "release": OLD})
+    (tmp_path / "app" / ".harden-export").write_text(told)
+    with pytest.raises(HostError, match=f"{OLD} is on this host already"):
+        release.release(Order(tmp_path / "app"), Steps(print), print)
+    assert OLD in slots.releases(here.places)
+    assert slots.current(here.places) == OLD
 
 
 def test_a_migration_without_a_password_is_refused_before_the_lock(here: Host, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 import pytest
 
 from deploy.host import audit, gate, operation, recovery, releasing, slots
 from deploy.host.errors import GateError, HostError
+from deploy.host.operation import Operation
 from deploy.host.releasing import Change
 from deploy.host.steps import Steps
 
@@ -122,6 +124,24 @@ def test_what_cannot_be_undone_stays_on_record_and_the_next_run_tries_again(
     assert operation.read(served.places) is not None
     recovery.recover(served.places, print)
     assert state(served) == OLD_STATE
+
+
+def test_a_full_disk_is_one_line_and_all_is_as_before(served: Host) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/opt/shop/x")
+
+    with pytest.raises(GateError, match=f"^/opt/shop/x: No space left on device; all is as before, {OLD} serves$"):
+        perform(served, change(served, migrate=full))
+    assert state(served) == OLD_STATE
+    assert audit.read(served.places)[-1]["reason"] == "/opt/shop/x: No space left on device"
+
+
+def test_a_release_that_serves_is_never_removed_by_undoing(served: Host) -> None:
+    again = Operation("release", OLD, "a", OLD, "", "build", "2026-01-03T00:00:00Z")
+    operation.write(served.places, again)
+    recovery.recover(served.places, print)
+    assert OLD in slots.releases(served.places)
+    assert operation.read(served.places) is None
 
 
 def _refuse(*_: object) -> None:

@@ -11,6 +11,7 @@ from deploy.files import File
 from deploy.host import removing, tree
 from deploy.host.errors import HostError
 from deploy.host.places import Places
+from deploy.host.steps import Steps
 
 from .test_neighbours import SHOP
 
@@ -65,3 +66,23 @@ def test_only_root_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(HostError, match="needs root"):
         removing.remove(removing.Removal("shop"), None, print)  # type: ignore[arg-type]
+
+
+def test_what_a_killed_release_left_running_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = {"shop-build.service", "shop-migrate.service", "shop-candidate@a.socket"}
+    stopped: list[str] = []
+    monkeypatch.setattr(removing, "is_active", lambda unit: unit in left)
+    monkeypatch.setattr(removing, "_is_enabled", lambda unit: False)
+    monkeypatch.setattr(removing, "_loaded", lambda pattern: [])
+    monkeypatch.setattr(removing, "systemctl", lambda verb, *units, **_: stopped.extend(units))
+    removing._stop(Places("shop", tmp_path), [], Steps(lambda line: None))
+    assert set(stopped) == left
+
+
+def test_the_password_of_a_killed_migration_does_not_stay(tmp_path: Path) -> None:
+    places = record(tmp_path, "shop", SHARED)
+    (places.state / "migrate.env").write_text("DATABASE_URL=postgresql://shop:secret@/shop")
+    removing._forget(places, Steps(lambda line: None, is_dry=True))
+    assert (places.state / "migrate.env").exists()
+    removing._forget(places, Steps(lambda line: None))
+    assert list(places.state.iterdir()) == []

@@ -62,10 +62,10 @@ def test_an_operation_is_read_back_as_written_and_cleared(places: Places) -> Non
     assert operation.read(places) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"verb": "release"}'])
-def test_an_operation_that_cannot_be_read_is_an_error_that_names_the_file(places: Places, text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"verb": "release"}', b"\xff\x00"])
+def test_an_operation_that_cannot_be_read_is_an_error_that_names_the_file(places: Places, text: bytes) -> None:
     places.state.mkdir(parents=True)
-    places.operation.write_text(text)
+    places.operation.write_bytes(text)
     with pytest.raises(HostError, match=r"operation\.json cannot be read"):
         operation.read(places)
 
