@@ -96,8 +96,9 @@ def console_dsn(description: Description) -> str:
     bouncer = description.pgbouncer
     if not bouncer.enabled:
         return ""
-    host = database_host(description).partition(",")[0]
-    return f"host={host} port={bouncer.port} dbname=pgbouncer user={description.database.role} password=PASSWORD"
+    host, role = database_host(description).partition(",")[0], description.database.role
+    tls = "" if host.startswith("/") else _tls(description).replace("&", " ")
+    return f"host={host} port={bouncer.port} dbname=pgbouncer user={role} password=PASSWORD{tls}"
 
 
 def _variables(description: Description) -> list[tuple[str, str]]:

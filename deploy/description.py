@@ -132,6 +132,10 @@ class Bouncer:
     session_pool: int = key(2, Range(0, 100),
                             "connections of a second entry in session mode, for LISTEN and the like")  # fmt: skip
     auth: str = key("file", ("file", "query"), "where it finds the verifiers: its own file, or a function")
+    certificate: str = key("", OPTIONAL_PATH,
+                           'beside a database that is reached over a network: file on its host; '
+                           '"" makes one for that')  # fmt: skip
+    certificate_key: str = key("", OPTIONAL_PATH, "file with its key")
 
 
 @dataclass(frozen=True)
@@ -155,8 +159,8 @@ class Timeouts:
     """`[timeouts]`: seconds, each below the next, so that the innermost one that can help ends a wait."""
 
     connect: int = key(2, Range(1, 60), "to PostgreSQL or PgBouncer")
-    lock: int = key(5, Range(1, 600), "lock_timeout, on the role")
-    query_wait: int = key(8, Range(1, 600), "in PgBouncer's queue")
+    lock: int = key(4, Range(1, 600), "lock_timeout, on the role")
+    query_wait: int = key(5, Range(1, 600), "in PgBouncer's queue")
     statement: int = key(20, Range(1, 3600), "statement_timeout, on the role")
     worker: int = key(30, Range(2, 3600), "Gunicorn's; graceful stops have five seconds less")
     proxy: int = key(35, Range(3, 3600), "the front waits for the app")

@@ -102,6 +102,15 @@ def _bouncer(description: Description) -> Iterator[str]:
     shares = bouncer.place == "database" or not is_over_network(description)
     if bouncer.enabled and shares and not database.host.startswith("/") and bouncer.port == database.port:
         yield f"pgbouncer.port is {bouncer.port}, as database.port on the same machine; change one of them"
+    if bool(bouncer.certificate) != bool(bouncer.certificate_key):
+        missing = "certificate" if bouncer.certificate_key else "certificate_key"
+        yield f"pgbouncer.{missing} is missing; TLS needs the certificate and its key"
+    is_beside = bouncer.enabled and bouncer.place == "database" and is_over_network(description)
+    if is_beside and description.app.migrate and bouncer.session_pool < 2:  # the lock's, and its own
+        yield (
+            f"pgbouncer.session_pool is {bouncer.session_pool}, and app.migrate goes through it, for the network "
+            "has no other way to PostgreSQL; set it to 2 or more"
+        )
 
 
 def _networks(description: Description) -> Iterator[str]:

@@ -82,8 +82,9 @@ def _database(
     description: Description, plan: Plan, verifiers: Mapping[str, str], lookup_password: str
 ) -> tuple[File, ...]:
     beside = listens_on_network(description)
+    lookup = () if beside or is_one_machine(description) else pgbouncer_files.lookup_files(description, plan)
     return (
         *postgres_files.files(description, plan),
         *unit_files.database_files(description, plan),
-        *(pgbouncer_files.files(description, plan, verifiers, lookup_password) if beside else ()),
+        *(pgbouncer_files.files(description, plan, verifiers, lookup_password) if beside else lookup),
     )

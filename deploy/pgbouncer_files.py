@@ -56,6 +56,15 @@ def files(
     return tuple(found)
 
 
+def lookup_files(description: Description, plan: Plan) -> tuple[File, ...]:
+    """Return what PostgreSQL's host has of PgBouncers on other hosts: the function that they ask, if they do."""
+    if not (description.pgbouncer.enabled and description.pgbouncer.auth == "query"):
+        return ()
+    here = service(description, plan)
+    folder = f"/etc/{description.app.name}/postgresql"
+    return (File(f"{folder}/auth_query.sql", _fill("auth_query.sql", _values(here))),)
+
+
 def _fill(name: str, values: Mapping[str, object]) -> str:
     return _environment().get_template(f"{name}.j2").render(values)
 

@@ -26,6 +26,8 @@ CIPHERS = (
 )
 ANYWHERE = ("0.0.0.0/0", "::/0")
 LONGEST_ALIAS = 63  # PgBouncer's
+SESSION_END = "_session"  # of the name of the entry in session mode
+SOCKETS = "/run/postgresql"  # of PostgreSQL on its own host, as Debian has it
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Service:
     @property
     def session_alias(self) -> str:
         """The entry in session mode; "" when there is none."""
-        return f"{self.description.database.name}_session" if self.plan.session_pool else ""
+        return f"{self.description.database.name}{SESSION_END}" if self.plan.session_pool else ""
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -109,9 +111,14 @@ class Service:
         return self.is_in_network and self.description.database.sslmode != "disable"
 
     @property
+    def server_host(self) -> str:
+        """Where the server is: by its socket when PgBouncer is beside it, so that it needs no network itself."""
+        return SOCKETS if self.is_in_network else self.description.database.host.strip("[]")
+
+    @property
     def is_server_socket(self) -> bool:
         """Whether the server is reached by a Unix socket."""
-        return self.description.database.host.startswith("/")
+        return self.server_host.startswith("/")
 
     @property
     def shares_port(self) -> bool:
@@ -177,8 +184,22 @@ class Service:
             raise InputError(
                 f"PgBouncer's entry {alias} has {len(alias)} characters of {LONGEST_ALIAS}; shorten database.name"
             )
-        checked = Database(alias, database.host.strip("[]"), database.port, database.name)
+        checked = Database(alias, self.server_host, database.port, database.name)
         return Entry(checked.alias, checked.host, checked.port, checked.dbname, settings)
+
+
+def needs_lookup_password(description: Description) -> bool:
+    """Tell whether PgBouncer looks verifiers up over a network, where the server asks it for a password."""
+    bouncer, is_beside = description.pgbouncer, description.pgbouncer.place == "database"
+    is_socket = description.database.host.startswith("/") or (is_beside and is_over_network(description))
+    return bouncer.enabled and bouncer.auth == "query" and not is_socket
+
+
+def needs_certificate(description: Description) -> bool:
+    """Tell whether clients come to PgBouncer over a network, by TLS."""
+    bouncer, mode = description.pgbouncer, description.database.sslmode
+    is_beside = bouncer.enabled and bouncer.place == "database"
+    return is_beside and is_over_network(description) and mode != "disable"
 
 
 def service(description: Description, plan: Plan) -> Service:

@@ -86,34 +86,42 @@ class _Hole:
     debian: Mapping[tuple[Version, str], int] = field(default_factory=dict)
 
 
-def _hole(cve: str, since: Version, fixed: Version, text: str, mitigation: str, debian: int = 0) -> _Hole:
-    packages = {((1, 18, 0), "deb12"): debian} if debian else {}
-    also = f" and Debian's 1.18.0-1+deb12u{debian}" if debian else ""
-    done = f"{text}; fixed in {'.'.join(map(str, fixed))}{also}"
-    return _Hole(Finding(cve, done, mitigation), since, fixed, packages)
+def _hole(
+    cve: str, since: Version, fixed: Version, text: str, mitigation: str, deb12: int = 0, deb13: int = 0
+) -> _Hole:
+    named = {((1, 18, 0), "deb12"): deb12, ((1, 24, 1), "deb13"): deb13}
+    packages = {package: patch for package, patch in named.items() if patch}
+    places = [".".join(map(str, fixed)), *(_package(*package, patch) for package, patch in packages.items())]
+    return _Hole(Finding(cve, f"{text}; fixed in {' and '.join(places)}", mitigation), since, fixed, packages)
 
 
+def _package(version: Version, suite: str, patch: int) -> str:
+    return f"Debian's {'.'.join(map(str, version))}-1+{suite}u{patch}"
+
+
+# Which of Debian's packages has a fix stands in its debian/changelog.
 HOLES = (
     _hole("CVE-2025-2291", OLDEST, (1, 24, 1),
           "auth_query lets a role in whose password has expired",
           "the function that is rendered for auth = \"query\" looks at VALID UNTIL; with auth = \"file\" take the "
-          "role's line out of userlist.txt", debian=1),
+          "role's line out of userlist.txt", deb12=1),
     _hole("CVE-2025-12819", OLDEST, (1, 25, 1),
           "before logging in, a client can have its own SQL run by auth_query with a search_path",
-          "track_extra_parameters is left alone, and auth_query names its function with its schema", debian=1),
+          "track_extra_parameters is left alone, and auth_query names its function with its schema",
+          deb12=1, deb13=1),
     _hole("CVE-2026-6664", OLDEST, (1, 25, 2),
           "anybody who reaches the port can crash it with one SCRAM packet",
           "a Unix socket with place = \"app\"; over a network let the firewall admit the app's hosts alone; "
-          "systemd starts it again"),
+          "systemd starts it again", deb13=2),
     _hole("CVE-2026-6665", OLDEST, (1, 25, 2),
           "somebody who plays the server can overflow its stack",
-          "a Unix socket to the server, or database.sslmode = \"verify-full\""),
+          "a Unix socket to the server, or database.sslmode = \"verify-full\"", deb13=2),
     _hole("CVE-2026-6666", OLDEST, (1, 25, 2),
           "somebody who plays the server can crash it",
-          "a Unix socket to the server, or database.sslmode = \"verify-full\""),
+          "a Unix socket to the server, or database.sslmode = \"verify-full\"", deb13=2),
     _hole("CVE-2026-6667", (1, 24, 0), (1, 25, 2),
           "whoever may see the console's figures may end clients with KILL_CLIENT",
-          "the app's role alone is in stats_users, and its are all clients"),
+          "the app's role alone is in stats_users, and its are all clients", deb13=2),
     _hole("CVE-2026-107349", (1, 20, 0), (1, 26, 1),
           "a start-up packet makes it spin for ever where ignore_startup_parameters lacks `options`",
           "`options` stands there"),

@@ -13,6 +13,7 @@ from .description import HOST, NAME, ROLE, Description
 from .description_rules import LOCAL, is_over_network
 from .errors import InputError
 from .files import File
+from .pgbouncer_process import needs_lookup_password
 from .plan import Plan
 from .unit_network import is_one_machine, listens_on_network
 from .unit_templates import fill
@@ -90,22 +91,31 @@ def _lines(description: Description) -> Iterator[Line]:
     role = _checked("database.role", description.database.role)
     yield "local", role, "", "scram-sha-256"
     yield "local", monitor_role(description), "", "scram-sha-256"
-    if description.pgbouncer.enabled and description.pgbouncer.auth == "query":
+    lookup = f"{_checked('app.name', description.app.name)}-pgbouncer"
+    looks_up = description.pgbouncer.enabled and description.pgbouncer.auth == "query"
+    by_network = needs_lookup_password(description)
+    if looks_up and not by_network:
         # PgBouncer looks verifiers up as the account that it is.
-        yield "local", f"{_checked('app.name', description.app.name)}-pgbouncer", "", "peer"
+        yield "local", lookup, "", "peer"
     needs_tls = description.database.sslmode in ("require", "verify-full")
     for address in _clients(description):
         kind = "hostssl" if needs_tls and address != SAME_HOST else "host"
-        yield kind, role, address, "scram-sha-256"
+        for who in (role, *((lookup,) if by_network else ())):
+            yield kind, who, address, "scram-sha-256"
 
 
 def _clients(description: Description) -> tuple[str, ...]:
-    """Return the addresses that log in over a network: the app's hosts, or PgBouncer beside PostgreSQL."""
-    if description.database.host.startswith("/"):
+    """Return the addresses that log in over a network: none where PgBouncer is beside PostgreSQL."""
+    if description.database.host.startswith("/") or _is_beside(description):
         return ()
     if listens_on_network(description) or is_one_machine(description):
         return (SAME_HOST,)
     return tuple(map(_address, description.hosts.app))
+
+
+def _is_beside(description: Description) -> bool:
+    """Tell whether PgBouncer answers the network for PostgreSQL, and comes to it by the socket."""
+    return listens_on_network(description) and is_over_network(description)
 
 
 def _address(host: str) -> str:

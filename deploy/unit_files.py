@@ -142,7 +142,8 @@ def _server_units(description: Description) -> tuple[str, ...]:
 
 def _bouncer_units(description: Description, plan: Plan) -> tuple[File, ...]:
     reach = bouncer_reach(description)
-    after = (*_server_units(description), *(() if reach.kind == "none" else ("network-online.target",)))
+    server = ("postgresql.service",) if listens_on_network(description) else _server_units(description)
+    after = (*server, *(() if reach.kind == "none" else ("network-online.target",)))
     text = fill(
         "bouncer.service.j2",
         name=description.app.name,

@@ -35,8 +35,8 @@ def app_reach(description: Description) -> Reach:
 
 
 def bouncer_reach(description: Description) -> Reach:
-    """Return what PgBouncer reaches: PostgreSQL, and where it is beside that the hosts that come to it."""
-    return _reach((*_server(description), *(description.hosts.app if listens_on_network(description) else ())))
+    """Return what PgBouncer reaches: PostgreSQL, or where it is beside that, by a socket, the hosts that come."""
+    return _reach(description.hosts.app if listens_on_network(description) else _server(description))
 
 
 def listens_on_network(description: Description) -> bool:

@@ -23,8 +23,10 @@ MAIN = "/etc/nginx/harden.conf"
 STATE = "/var/lib/nginx"  # its folders for what it cannot keep in memory
 TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 MIME_TYPES = "types { text/html html; text/css css; text/plain txt; }\n"
-# The `user` of its main file is for root's `nginx -t` alone, so that nginx as a service says it has no use for it.
-COMPLAINT = re.compile(r"\[(?:warn|error|crit|alert|emerg)\] (?:\d+#\d+: )?(?!the \"user\" directive )(.*)")
+# What nobody has to change. The `user` of its main file is for root's `nginx -t` alone, so that nginx as a service
+# says it has no use for it. `listen ... http2` is deprecated from 1.25.1 on; 1.22 does not know what replaces it.
+HARMLESS = r'the "user" directive |the "listen \.\.\. http2" directive is deprecated'
+COMPLAINT = re.compile(rf"\[(?:warn|error|crit|alert|emerg)\] (?!(?:\d+#\d+: )?(?:{HARMLESS}))(?:\d+#\d+: )?(.*)")
 OURS = "/etc/systemd/system/haproxy.service.d/harden.conf"
 UNRESOLVED = "could not resolve address"
 MEND = "it is rendered from harden.toml: change what it names there"

@@ -86,7 +86,7 @@ def _wanted(subject: Subject) -> Iterator[Wanted]:
     yield Wanted(f"/etc/{name}/pgbouncer", 0o750, f"root:{name}-pgbouncer")
     yield Wanted(f"/etc/{name}/pgbouncer/userlist.txt", 0o640, f"root:{name}-pgbouncer")
     yield Wanted(f"/var/lib/harden/{name}", 0o700, "root:root")
-    yield Wanted(f"/etc/{name}/pgbouncer/server.key", 0o640)
+    yield Wanted(f"/etc/{name}/pgbouncer/server.key", 0o640, f"root:{name}-pgbouncer")
     yield Wanted(f"/etc/prometheus/{name}.token", 0o640)
     for release in sorted(subject.places.releases.glob("*")):
         yield Wanted(f"/opt/{name}/releases/{release.name}/etc", 0o700, "root:root")

@@ -12,8 +12,21 @@ from functools import partial
 from .. import app_files, host_files, unit_files
 from ..description_rules import is_over_network
 from ..files import File
+from ..pgbouncer_process import needs_certificate, needs_lookup_password
 from ..unit_network import listens_on_network
-from . import configuring, database, durable, front, monitoring, packages, putting, recovery, secrets, slots
+from . import (
+    bouncer_certificate,
+    configuring,
+    database,
+    durable,
+    front,
+    monitoring,
+    packages,
+    putting,
+    recovery,
+    secrets,
+    slots,
+)
 from .bouncers import wait_until
 from .command import is_active, journal_tail, run, systemctl
 from .errors import HostError
@@ -37,6 +50,8 @@ def arrange(job: Job) -> None:
     _write(job, files)
     if "database" in job.kinds and not _is_told_only(job, "postgresql"):
         _database(job, values, files["database"])
+    if "database" in job.kinds and needs_certificate(job.description):
+        bouncer_certificate.bring(job.places, job.description, job.steps)
     _units(job)
     if "database" in job.kinds and not job.steps.is_dry:
         _check_login(job, values)
@@ -78,6 +93,9 @@ def _require_from_elsewhere(job: Job, known: Mapping[str, str]) -> None:
     bouncer = job.description.pgbouncer
     if unit_files.has_bouncer(job.description) and bouncer.auth == "file" and not known.get(secrets.VERIFIER):
         raise HostError(f"{where}, and no {secrets.VERIFIER} (rolpassword in its pg_authid) is known; {bring}")
+    if needs_lookup_password(job.description) and not known.get(secrets.LOOKUP_PASSWORD):
+        role = f"{job.places.name}-pgbouncer"
+        raise HostError(f"{where}, and no {secrets.LOOKUP_PASSWORD} (of the role {role}) is known; {bring}")
 
 
 def _files(job: Job, values: Mapping[str, str]) -> dict[str, tuple[File, ...]]:
@@ -89,7 +107,8 @@ def _files(job: Job, values: Mapping[str, str]) -> dict[str, tuple[File, ...]]:
         if now:
             found[kind] = configuring.of_release(job.places, now)
         else:
-            found[kind] = host_files.files(job.description, job.plan, kind, verifiers)
+            password = values.get(secrets.LOOKUP_PASSWORD, "")
+            found[kind] = host_files.files(job.description, job.plan, kind, verifiers, lookup_password=password)
         if kind == "monitoring":
             found[kind] += monitoring.files(job.description, values.get(secrets.TOKEN, ""))
     return found
@@ -151,11 +170,11 @@ def _database(job: Job, values: Mapping[str, str], files: tuple[File, ...]) -> N
     if waiting:
         text = f"restart PostgreSQL, for {', '.join(waiting)}"
         steps(text, lambda: database.restart(description, job.may_restart))
-    verifier = values[secrets.VERIFIER]
-    if not database.is_set_up(job.places, description, verifier):
+    verifier, lookup = values[secrets.VERIFIER], values.get(secrets.LOOKUP_PASSWORD, "")
+    if not database.is_set_up(job.places, description, verifier, lookup):
         of = description.database
         text = f"make role {of.role}, database {of.name} and their rights"
-        steps(text, lambda: database.set_up(job.places, description, verifier))
+        steps(text, lambda: database.set_up(job.places, description, verifier, lookup))
     if not steps.is_dry:
         database.require_same_verifier(description, verifier)
 

@@ -24,7 +24,10 @@ def rendered(places: Places, description: Description) -> tuple[File, ...]:
         InputError: the sizes do not fit, a secret is missing, or a value cannot stand in a file.
     """
     values = secrets.read(secrets.path_of(description, places.root))
-    return host_files.files(description, plan(description), KIND, secrets.verifiers(description, values))
+    return host_files.files(
+        description, plan(description), KIND, secrets.verifiers(description, values),
+        lookup_password=values.get(secrets.LOOKUP_PASSWORD, ""),
+    )  # fmt: skip
 
 
 def of_release(places: Places, release: str) -> tuple[File, ...]:
@@ -39,6 +42,16 @@ def of_release(places: Places, release: str) -> tuple[File, ...]:
         return files
     today = {file.path: file for file in rendered(places, load_description.load(folder / "harden.toml"))}
     return tuple(today.get(file.path, file) if file.is_secret else file for file in files)
+
+
+def description_of(places: Places) -> Description:
+    """Return what a host is now: its current release's harden.toml, before the first one the install's.
+
+    Raises:
+        InputError: it cannot be read, or be used.
+    """
+    now = slots.current(places)
+    return load_description.load(places.release(now) / "harden.toml" if now else places.description)
 
 
 def applied(places: Places) -> tuple[File, ...]:

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from .. import scram
 from ..description import Description
 from . import durable, pg_hba
 from .bouncers import wait_until
@@ -39,12 +40,23 @@ SELECT f.name FROM pg_catalog.pg_file_settings f JOIN pg_catalog.pg_settings s U
 WHERE f.error IS NOT NULL AND s.context = 'postmaster' ORDER BY f.name
 """
 HELD = "SELECT coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = :'role'"
+LOOKUP = "auth_query.sql"
+HELD_LOOKUP = "SELECT coalesce(rolpassword, '') FROM pg_catalog.pg_authid WHERE rolname = :'lookup'"
+# As roles.sql does it: no log has it, and the file has a verifier alone.
+SET_LOOKUP = """
+SET log_statement = 'none';
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = 'panic';
+\\set verifier `cat :'verifier_file'`
+ALTER ROLE :"lookup" PASSWORD :'verifier';
+"""
 WRONG_LINES = "SELECT line_number, error FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL LIMIT 1"
 # Whatever roles.sql sets, so that a change of it is seen.
 SET_UP = """
-SELECT to_jsonb(r) - 'oid' FROM pg_catalog.pg_authid r WHERE rolname IN (:'role', :'monitor') ORDER BY rolname;
+SELECT to_jsonb(r) - 'oid' FROM pg_catalog.pg_authid r
+WHERE rolname IN (:'role', :'monitor', :'lookup') ORDER BY rolname;
 SELECT to_jsonb(s) FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
-WHERE r.rolname IN (:'role', :'monitor') ORDER BY r.rolname, s.setdatabase;
+WHERE r.rolname IN (:'role', :'monitor', :'lookup') ORDER BY r.rolname, s.setdatabase;
 SELECT datname, datallowconn, pg_catalog.pg_get_userbyid(datdba), datacl FROM pg_catalog.pg_database
 WHERE datname = :'name';
 """
@@ -55,7 +67,7 @@ def ask(description: Description, sql: str, *more: str, database: str = "postgre
 
     Args:
         description: the service.
-        sql: the query; :'role', :'monitor' and :'name' stand for names.
+        sql: the query; :'role', :'monitor', :'lookup' and :'name' stand for names.
         more: arguments for psql.
         database: where it is asked.
 
@@ -63,7 +75,10 @@ def ask(description: Description, sql: str, *more: str, database: str = "postgre
         HostError: it does not answer.
     """
     of = description.database
-    named = {"role": of.role, "name": of.name, "monitor": f"{of.role}_monitor"}
+    named = {
+        "role": of.role, "name": of.name, "monitor": f"{of.role}_monitor",
+        "lookup": f"{description.app.name}-pgbouncer",
+    }  # fmt: skip
     words = [word for name, value in named.items() for word in ("-v", f"{name}={value}")]
     psql = ("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-p", str(of.port), "-d", database)
     return run("runuser", "-u", "postgres", "--", *psql, *words, *more, "-f", "-", input=sql).stdout
@@ -246,18 +261,25 @@ def rewrite(path: Path, text: str) -> None:
 def sql_files(description: Description, root: Path = Path("/")) -> tuple[Path, ...]:
     """Return what sets up the database, in order: roles first, and a lookup for PgBouncer where it does one."""
     etc = root / "etc" / description.app.name
-    lookup = etc / "pgbouncer/auth_query.sql"
+    # Beside PgBouncer it is PgBouncer's file; where that is on other hosts, PostgreSQL's host has its own.
+    lookups = [path for path in (etc / "pgbouncer" / LOOKUP, etc / "postgresql" / LOOKUP) if path.exists()]
     is_asked = description.pgbouncer.enabled and description.pgbouncer.auth == "query"
-    return (etc / "postgresql/roles.sql", *((lookup,) if is_asked and lookup.exists() else ()))
+    return (etc / "postgresql/roles.sql", *(lookups[:1] if is_asked else ()))
 
 
-def is_set_up(places: Places, description: Description, verifier: str) -> bool:
-    """Tell whether roles and database are as these files, and this verifier, have made them."""
-    return _remembered(places) == _state(places, description, verifier)
+def is_set_up(places: Places, description: Description, verifier: str, lookup_password: str = "") -> bool:
+    """Tell whether roles and database are as these files, and these secrets, have made them."""
+    return _remembered(places) == _state(places, description, verifier, lookup_password)
 
 
-def set_up(places: Places, description: Description, verifier: str) -> None:
+def set_up(places: Places, description: Description, verifier: str, lookup_password: str = "") -> None:
     """Make roles, rights and database what roles.sql says, with the verifier as the role's password.
+
+    Args:
+        places: the app.
+        description: the service.
+        verifier: of the app's role.
+        lookup_password: of the role with which PgBouncer looks verifiers up over a network; "" for none.
 
     Raises:
         HostError: the role has a password that somebody else has set, or the server refuses something.
@@ -269,15 +291,22 @@ def set_up(places: Places, description: Description, verifier: str) -> None:
             "into a file for --secrets, or take the password away: ALTER ROLE ... PASSWORD NULL"
         )
     roles, *lookups = sql_files(description)
-    _run_with_verifier(places, description, roles, verifier)
+    _run_with_verifier(places, description, roles.read_text(encoding="utf-8"), verifier)
     for path in lookups:
         ask(description, path.read_text(encoding="utf-8"), database=description.database.name)
-    text = json.dumps({"roles": _state(places, description, verifier)}) + "\n"
+    if lookups and lookup_password and not scram_fits(lookup_password, ask(description, HELD_LOOKUP).strip()):
+        _run_with_verifier(places, description, SET_LOOKUP, scram.make_verifier(lookup_password))
+    text = json.dumps({"roles": _state(places, description, verifier, lookup_password)}) + "\n"
     durable.replace(_record(places), text, 0o600)
 
 
-def _run_with_verifier(places: Places, description: Description, roles: Path, verifier: str) -> None:
-    """Run roles.sql, which reads the verifier from a file that is there as long as it takes."""
+def scram_fits(password: str, held: str) -> bool:
+    """Tell whether what a server holds of a role is a verifier of this password."""
+    return held.startswith("SCRAM-") and scram.verify(password, held)
+
+
+def _run_with_verifier(places: Places, description: Description, sql: str, verifier: str) -> None:
+    """Run what reads a verifier from a file, which is there as long as it takes."""
     folder = places.root / "run" / f"harden-{places.name}"
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed here
     owner = pwd.getpwnam("postgres")
@@ -285,7 +314,7 @@ def _run_with_verifier(places: Places, description: Description, roles: Path, ve
     try:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
         durable.replace(folder / "verifier", verifier, 0o600, (owner.pw_uid, owner.pw_gid))
-        ask(description, roles.read_text(encoding="utf-8"), "-v", f"verifier_file={folder}/verifier")
+        ask(description, sql, "-v", f"verifier_file={folder}/verifier")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -300,7 +329,8 @@ def require_same_verifier(description: Description, verifier: str, root: Path = 
     if held_verifier(description) != verifier:
         raise HostError(f"PostgreSQL has another verifier of {role} than secrets.env; run harden install again")
     userlist = root / "etc" / description.app.name / "pgbouncer/userlist.txt"
-    if userlist.exists() and f'"{role}" "{verifier}"' not in userlist.read_text(encoding="utf-8").splitlines():
+    is_in_file = description.pgbouncer.auth == "file" and userlist.exists()
+    if is_in_file and f'"{role}" "{verifier}"' not in userlist.read_text(encoding="utf-8").splitlines():
         raise HostError(f"{userlist} has another verifier of {role} than secrets.env; release again")
 
 
@@ -315,8 +345,8 @@ def _remembered(places: Places) -> str:
         return ""
 
 
-def _state(places: Places, description: Description, verifier: str) -> str:
-    """Return what stands for the files, the verifier, and what the server has; it shows none of them."""
+def _state(places: Places, description: Description, verifier: str, lookup_password: str) -> str:
+    """Return what stands for the files, the secrets, and what the server has; it shows none of them."""
     parts = [path.read_text(encoding="utf-8") for path in sql_files(description, places.root) if path.exists()]
-    found = hashlib.sha256("\0".join([*parts, verifier, ask(description, SET_UP)]).encode())
+    found = hashlib.sha256("\0".join([*parts, verifier, lookup_password, ask(description, SET_UP)]).encode())
     return found.hexdigest()

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..description import Description
+from ..description_rules import is_over_network
 from ..load_description import load
+from ..pgbouncer_process import needs_certificate
 from ..plan import Plan, plan
 from ..unit_network import is_one_machine
-from . import audit, database, env_file, front, neighbours, packages, preflight
+from . import audit, bouncer_certificate, database, env_file, front, neighbours, packages, preflight
 from .errors import HostError
 from .lock import deploy_lock
 from .places import Places
@@ -124,6 +126,10 @@ def _looked_at(wish: Wish, steps: Steps, say: Say) -> Job:
     front.require_readable(description, kinds)
     if "database" in kinds:
         database.require_no_surprise(description, wish.may_restart)
+    if "database" in kinds and needs_certificate(description):
+        bouncer_certificate.require_sources(description)
+    if "app" in kinds and is_over_network(description):
+        bouncer_certificate.require_authority(description)
     names = packages.wanted(description, kinds)
     packages.require_pgbouncer(description, names)
     preflight.require_room(packages.missing(names))

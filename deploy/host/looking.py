@@ -10,10 +10,10 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
-from .. import load_description, unit_files
+from .. import unit_files
 from ..description import Description
 from ..errors import InputError
-from . import audit, gate, operation, slots
+from . import audit, configuring, gate, operation, slots
 from .command import systemctl
 from .places import SLOTS, Places
 
@@ -25,7 +25,7 @@ NOTHING = {"", "[not set]", "n/a"}
 def look(places: Places) -> dict[str, Any]:
     """Return all that is to be said about an app, as JSON has it."""
     now, slot = slots.current(places), slots.serving(places)
-    description = _description(places, now)
+    description = _description(places)
     told: dict[str, Any] = {
         "app": places.name,
         "release": now,
@@ -52,10 +52,9 @@ def _serves(places: Places, told: dict[str, Any]) -> bool:
     return is_up and runs and bool(told["gate"]) and told["gate"]["status"] == 200
 
 
-def _description(places: Places, release: str) -> Description | None:
-    place = places.release(release) / "harden.toml" if release else places.description
+def _description(places: Places) -> Description | None:
     try:
-        return load_description.load(place)
+        return configuring.description_of(places)
     except InputError:
         return None
 

@@ -12,7 +12,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from .. import app_files
 from ..description import Description
+from ..description_rules import is_over_network
+from ..pgbouncer_process import SESSION_END
 from ..unit_files import secrets_path
+from ..unit_network import listens_on_network
 from ..unit_templates import env_value
 from . import durable
 from .command import run, systemctl
@@ -76,6 +79,8 @@ def clean(places: Places) -> None:
 def direct_url(description: Description, secrets: Mapping[str, str]) -> str:
     """Return the address of PostgreSQL itself, with the app's role and password.
 
+    Where the network leads to PgBouncer alone, it is that of its entry in session mode.
+
     Raises:
         HostError: there is no password to be found.
     """
@@ -86,8 +91,17 @@ def direct_url(description: Description, secrets: Mapping[str, str]) -> str:
         password = None
     if not password:
         raise HostError(f"{secrets_path(description)} has no DATABASE_URL with a password; the migration needs it")
-    direct = replace(description, pgbouncer=replace(description.pgbouncer, enabled=False))
+    if needs_session_entry(description):
+        name = f"{description.database.name}{SESSION_END}"
+        direct = replace(description, database=replace(description.database, name=name))
+    else:
+        direct = replace(description, pgbouncer=replace(description.pgbouncer, enabled=False))
     return app_files.database_url(direct).replace(":PASSWORD@", f":{quote(unquote(password), safe='')}@", 1)
+
+
+def needs_session_entry(description: Description) -> bool:
+    """Tell whether PostgreSQL is behind PgBouncer for this host: beside it, on another machine."""
+    return listens_on_network(description) and is_over_network(description)
 
 
 def _variables(

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..description import Description, DescriptionError
 from ..load_description import load
 from ..plan_sizes import sizes
+from ..unit_network import listens_on_network
 from .errors import HostError
 from .places import Places
 
@@ -48,12 +49,10 @@ def require_room(description: Description, root: Path = ROOT) -> None:
 def problems(description: Description, other: Description) -> Iterator[str]:
     """Yield what two apps on one host cannot both have, a line each."""
     name = other.app.name
-    bouncers = description.pgbouncer, other.pgbouncer
-    if all(each.enabled for each in bouncers) and bouncers[0].port == bouncers[1].port:
-        yield (
-            f"pgbouncer.port {bouncers[0].port} is {name}'s on this host; give this app another, such as "
-            f"{bouncers[0].port + 1}"
-        )
+    port = description.pgbouncer.port
+    # One that has Unix sockets alone has them in a folder of its app.
+    if port == other.pgbouncer.port and all(map(listens_on_network, (description, other))):
+        yield f"pgbouncer.port {port} is {name}'s on this host; give this app another, such as {port + 1}"
     if all(each.front.kind == "nginx" for each in (description, other)):
         yield from _names_that_meet(description, other)
     if _shares_server(description, other):

@@ -29,6 +29,7 @@ LONGEST = 1800.0  # seconds, for a slow mirror
 POLICY = Path("/usr/sbin/policy-rc.d")
 MARK = "# Written by harden"
 UPDATES = Path("/var/lib/dpkg/updates")  # has files when dpkg was interrupted
+CLIENT = "postgresql-client"  # psql of whatever version, which speaks to PgBouncer's console
 POLICY_TEXT = """#!/bin/sh
 {mark}: what packages are being installed is configured before it starts. For as long as process {pid} runs.
 [ "$(cat /proc/sys/kernel/random/boot_id)" = {boot} ] || exit 0
@@ -40,12 +41,13 @@ exit 101
 def wanted(description: Description, kinds: Iterable[str]) -> tuple[str, ...]:
     """Return the packages that a host of these kinds needs."""
     bouncer = description.pgbouncer.enabled
-    beside = listens_on_network(description)
+    beside, kinds = listens_on_network(description), tuple(kinds)
+    console = () if "database" in kinds else (CLIENT,)  # which the server brings along
     of = {
         "app": (
             "python3-venv",
             *(("nginx",) if description.front.kind == "nginx" else ()),
-            *(("pgbouncer",) if bouncer and not beside else ()),
+            *(("pgbouncer", *console) if bouncer and not beside else ()),
         ),
         "database": (f"postgresql-{description.database.version}", *(("pgbouncer",) if beside else ())),
         "balancer": ("haproxy",),
@@ -65,7 +67,10 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 
 def missing(names: Iterable[str]) -> tuple[str, ...]:
     """Return those that are not installed."""
+    names = tuple(names)
     there = versions(names)
+    if CLIENT in names and versions((f"{CLIENT}-[0-9]*",)):
+        names = tuple(name for name in names if name != CLIENT)
     return tuple(name for name in names if name not in there)
 
 

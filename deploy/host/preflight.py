@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..description import Description
-from ..unit_network import is_one_machine, listens_on_network
+from ..unit_network import listens_on_network
 from . import ports
 from .errors import HostError
 
@@ -55,11 +55,6 @@ def require_kinds(description: Description, kinds: Iterable[str]) -> None:
         raise HostError(
             "this is to be both the app's host and its database's, and hosts.app or database.host name another; "
             'leave both keys at their defaults ("localhost", "/run/postgresql")'
-        )
-    if description.pgbouncer.enabled and description.pgbouncer.auth == "query" and not is_one_machine(description):
-        raise HostError(
-            'pgbouncer.auth = "query" with a server on another machine has to be set up by hand (docs/pool.md); '
-            'set pgbouncer.auth = "file"'
         )
 
 

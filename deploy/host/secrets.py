@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from .. import app_files, unit_files
 from ..description import Description
+from ..pgbouncer_process import needs_lookup_password
 from ..scram import make_verifier, read_verifier, verify
 from ..unit_templates import env_value
 from . import durable, env_file
@@ -26,6 +27,7 @@ URL = "DATABASE_URL"
 TOKEN = "HARDEN_OPS_TOKEN"
 CONSOLE = "HARDEN_PGBOUNCER_DSN"
 PASSWORD_BYTES = 32
+LOOKUP_PASSWORD = "PGBOUNCER_LOOKUP_PASSWORD"  # of the role NAME-pgbouncer, where it comes over a network
 HOLE = "PASSWORD"  # where a password goes in what `app_files` returns
 
 
@@ -76,6 +78,8 @@ def completed(description: Description, values: Mapping[str, str], held: str = "
     console = app_files.console_dsn(description)
     if console and password and CONSOLE not in known:
         known[CONSOLE] = console.replace(f"password={HOLE}", f"password={_of_dsn(password)}")
+    if needs_lookup_password(description):
+        known.setdefault(LOOKUP_PASSWORD, secrets.token_urlsafe(PASSWORD_BYTES))
     _require_one_password(password, known[VERIFIER])
     return known
 

@@ -61,8 +61,13 @@ def releases(places: Places) -> list[str]:
 
 
 def installed(root: Path = Path("/")) -> list[str]:
-    """Return the names of the apps that this host has."""
+    """Return the names of the apps that this host has; one that was uninstalled may have left its releases."""
     folder = Places("x", root).state.parent
     if not folder.is_dir():
         return []
-    return sorted(each.name for each in folder.iterdir() if Places(each.name, root).releases.is_dir())
+    return sorted(each.name for each in folder.iterdir() if is_installed(Places(each.name, root)))
+
+
+def is_installed(places: Places) -> bool:
+    """Tell whether a host has an app: room for its releases, and the socket that they would serve."""
+    return places.releases.is_dir() and (places.root / f"etc/systemd/system/{places.name}.socket").is_file()

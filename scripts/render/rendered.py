@@ -27,7 +27,7 @@ from ..errors import CommandError
 
 FILE = "harden.toml"
 VERIFIER = host_secrets.VERIFIER
-LOOKUP_PASSWORD = "PGBOUNCER_LOOKUP_PASSWORD"  # of the role NAME-pgbouncer, with pgbouncer.auth = "query"
+LOOKUP_PASSWORD = host_secrets.LOOKUP_PASSWORD  # of the role NAME-pgbouncer, with pgbouncer.auth = "query"
 # What stands for a secret that is not known, so that all other files can be rendered. Never written anywhere.
 UNKNOWN = scram.make_verifier("unknown", salt=b"unknown", iterations=1)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from deploy import load_description
+from deploy.host import configuring, neighbours
 from deploy.host.places import Places
-from deploy.host.release import app_named, require_root
+from deploy.host.release import chosen, require_root
 from deploy.host.restart import WHAT, Wanted, restart
 from deploy.host.steps import Steps
 
@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
 
     def act() -> int:
         require_root()
-        places = Places(app_named(options.app))
-        description = load_description.load(places.description)
+        places = Places(chosen(options.app, neighbours.names()))  # the database's host has no releases
+        description = configuring.description_of(places)
         wanted = Wanted(options.what, options.how, options.seconds)
         restart(places, description, wanted, Steps(say, options.dry_run), say)
         return 0

@@ -18,6 +18,7 @@ import pytest
 from deploy.description import App, Bouncer, Database, Description, Hosts
 from deploy.files import File
 from deploy.pgbouncer_files import files
+from deploy.pgbouncer_process import SOCKETS
 from deploy.plan_sizes import sizes
 from scripts.stack import Stack
 from scripts.stack.child import Child, as_user, clean_environment, unprivileged_user, user_ids
@@ -128,7 +129,8 @@ def running(
         shutil.copy(tls / name, folder / name)
         os.chown(folder / name, *owner)
     (folder / "server.crt").chmod(0o644)
-    texts = {file.path.rpartition("/")[2]: _placed(file, folder) for file in rendered}
+    sockets = str(stack.run.path / "sockets")
+    texts = {file.path.rpartition("/")[2]: _placed(file, folder, sockets) for file in rendered}
     for name, text in texts.items():
         (folder / name).write_text(text)
         os.chown(folder / name, *owner)
@@ -143,11 +145,11 @@ def running(
             child.stop()
 
 
-def _placed(file: File, folder: Path) -> str:
+def _placed(file: File, folder: Path, sockets: str) -> str:
     text = file.text
     for written, real in (
         ("/etc/shop/pgbouncer", str(folder)), ("/run/shop-pgbouncer", str(folder / "run")),
-        (SERVER_NAME, "localhost"), ("listen_addr = *", "listen_addr = 127.0.0.1"),
+        (SERVER_NAME, "localhost"), (SOCKETS, sockets), ("listen_addr = *", "listen_addr = 127.0.0.1"),
     ):  # fmt: skip
         text = text.replace(written, real)
     return text

@@ -30,7 +30,7 @@ def test_too_few_connections_are_a_finding_with_the_key_to_change(tmp_path: Path
 
 
 def test_the_ladder_is_shown_and_a_rung_that_is_too_high_is_a_finding(tmp_path: Path) -> None:
-    assert "connect 2 < lock 5 < query_wait 8 < statement 20" in asked("timeouts", subject(tmp_path)).text
+    assert "connect 2 < lock 4 < query_wait 5 < statement 20" in asked("timeouts", subject(tmp_path)).text
     description = one_host(timeouts=Timeouts(statement=40))
     found = asked("timeouts", subject(tmp_path, description))
     assert "timeouts.statement = 40 s is not below graceful = 25 s" in text_of(found)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.checks import front
 from deploy.checks.subject import Subject
 
 from .check_samples import asked, changed, everything, needs, scratch, subject, text_of
@@ -63,6 +64,21 @@ def test_a_certificate_that_is_not_here_is_stood_in_for_and_it_says_so(folder: P
     found = asked("nginx", subject(folder, SAMPLES["tls"], "app"))
     assert "another certificate" in found.text
     assert not [path for path in folder.rglob("*") if path.name.endswith(".key") and path.stat().st_mode & 0o077]
+
+
+@pytest.mark.parametrize("process", ["", "797#797: "])
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        'the "user" directive makes sense only if the master process runs with super-user privileges, ignored',
+        'the "listen ... http2" directive is deprecated, use the "http2" directive instead',
+    ],
+)
+def test_what_every_host_of_a_debian_hears_from_nginx_is_no_finding(harmless: str, process: str) -> None:
+    """Newer ones say it with their process's number."""
+    other = 'conflicting server name "shop" on 0.0.0.0:80, ignored'
+    told = f"nginx: [warn] {process}{harmless} in /etc/nginx/harden.conf:4\nnginx: [warn] {process}{other}\n"
+    assert front.COMPLAINT.findall(told) == [other]
 
 
 @needs_haproxy

@@ -62,3 +62,18 @@ def test_files_are_sorted_and_kinds_on_one_host_do_not_contradict(description: D
 def test_a_host_is_what_follows_from_where_the_database_is() -> None:
     assert default_kinds(ONE) == ("app", "database")
     assert default_kinds(TWO) == ("app",)
+
+
+def test_the_function_for_lookups_is_on_postgresqls_host_once() -> None:
+    """Where PgBouncer is as well it is among PgBouncer's files."""
+    own, bouncers = "/etc/shop/postgresql/auth_query.sql", "/etc/shop/pgbouncer/auth_query.sql"
+    for description, wanted in {
+        "two": (replace(TWO, pgbouncer=Bouncer(auth="query")), own),
+        "beside": (replace(TWO, pgbouncer=Bouncer(auth="query", place="database")), bouncers),
+    }.values():
+        found = {
+            file.path for file in files(description, plan(description), "database", {}, lookup_password="look up")
+        }
+        assert found & {own, bouncers} == {wanted}
+    assert own not in paths(replace(ONE, pgbouncer=Bouncer(auth="query")), "database")
+    assert own not in paths(TWO, "database")

@@ -32,12 +32,12 @@ def test_the_defaults_are_a_ladder_with_and_without_a_queue() -> None:
 @pytest.mark.parametrize(
     ("timeouts", "problem"),
     [
-        ({"lock": 8},
-         "timeouts.lock = 8 s is not below timeouts.query_wait = 8 s: "
-         "raise timeouts.query_wait to 9 or lower timeouts.lock to 7"),
-        ({"connect": 5},
-         "timeouts.connect = 5 s is not below timeouts.lock = 5 s: "
-         "raise timeouts.lock to 6 or lower timeouts.connect to 4"),
+        ({"lock": 5},
+         "timeouts.lock = 5 s is not below timeouts.query_wait = 5 s: "
+         "raise timeouts.query_wait to 6 or lower timeouts.lock to 4"),
+        ({"connect": 4},
+         "timeouts.connect = 4 s is not below timeouts.lock = 4 s: "
+         "raise timeouts.lock to 5 or lower timeouts.connect to 3"),
         ({"connect": 1, "lock": 1},
          "timeouts.connect = 1 s is not below timeouts.lock = 1 s: raise timeouts.lock to 2"),
         ({"statement": 27},

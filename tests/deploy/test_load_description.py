@@ -153,6 +153,21 @@ def test_names_of_something_else_are_refused(name: str) -> None:
     assert "choose another" in problems(SMALLEST.replace('name = "shop"', f'name = "{name}"', 1))[0]
 
 
+def test_a_certificate_of_pgbouncers_comes_with_its_key() -> None:
+    text = f'{SMALLEST}[pgbouncer]\ncertificate = "/etc/ssl/db.crt"\n'
+    assert "pgbouncer.certificate_key is missing" in problems(text)[0]
+    assert parse(f'{text}certificate_key = "/etc/ssl/db.key"\n').pgbouncer.certificate == "/etc/ssl/db.crt"
+
+
+@pytest.mark.parametrize("pool", [0, 1])
+def test_migrations_that_go_through_pgbouncer_have_a_session_beside_their_locks(pool: int) -> None:
+    text = SMALLEST.replace('target = "app:app"', 'target = "app:app"\nmigrate = "true"')
+    afar = text.replace('role = "shop"', 'role = "shop"\nhost = "db.example"')
+    bouncer = f'[pgbouncer]\nplace = "database"\nsession_pool = {pool}\n'
+    assert f"pgbouncer.session_pool is {pool}" in problems(f"{afar}{bouncer}")[0]
+    assert parse(f"{text}{bouncer}").pgbouncer.session_pool == pool  # on one host they go past it
+
+
 def test_a_superuser_is_no_role_for_an_app() -> None:
     assert "a superuser" in problems(SMALLEST.replace('role = "shop"', 'role = "postgres"'))[0]
 

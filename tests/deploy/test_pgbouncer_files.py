@@ -13,7 +13,7 @@ from deploy.description import App, Bouncer, Database, Description, Hosts, Timeo
 from deploy.errors import InputError
 from deploy.files import File
 from deploy.pgbouncer_files import files
-from deploy.pgbouncer_process import check_values, service
+from deploy.pgbouncer_process import SOCKETS, check_values, service
 from deploy.pgbouncer_verifiers import read_userlist
 from deploy.pgbouncer_versions import entry_keys_of, keys_of, read_version
 from deploy.plan_sizes import sizes
@@ -121,17 +121,27 @@ def test_over_a_network_clients_speak_tls_from_the_apps_addresses() -> None:
     found = rendered(described(**{**NETWORK, "pgbouncer": Bouncer(place="database")}))
     keys = read_ini(found["pgbouncer-1.ini"].text).keys
     assert (keys["listen_addr"], keys["client_tls_sslmode"]) == ("*", "require")
-    assert (keys["server_tls_sslmode"], keys["server_tls_ca_file"]) == ("verify-full", "/etc/ssl/ca.pem")
     assert keys["client_tls_ciphers"].startswith("ECDHE-")
     rules = read_hba(found["hba.conf"].text)
     assert [(rule[0], rule[-2]) for rule in rules] == [("hostssl", "10.0.0.5/32"), ("hostssl", "2001:db8::5/128")]
+
+
+def test_beside_the_server_it_comes_by_the_socket_and_before_it_over_the_network_by_tls() -> None:
+    beside, before = (
+        read_ini(rendered(described(**{**NETWORK, "pgbouncer": Bouncer(place=place)}))["pgbouncer-1.ini"].text)
+        for place in ("database", "app")
+    )
+    assert (beside.entries["databases"]["app"]["host"], beside.keys["server_tls_sslmode"]) == (SOCKETS, "disable")
+    assert before.entries["databases"]["app"]["host"] == "db.example.com"
+    assert before.keys["server_tls_sslmode"] == "verify-full"
+    assert before.keys["server_tls_ca_file"] == "/etc/ssl/ca.pem"
 
 
 def test_a_database_that_is_named_by_its_address_is_listened_on_there() -> None:
     database = Database("app", "app", host="[2001:db8::1]")
     found = rendered(described(**{**NETWORK, "database": database, "pgbouncer": Bouncer(place="database")}))
     ini = read_ini(found["pgbouncer-1.ini"].text)
-    assert ini.keys["listen_addr"] == ini.entries["databases"]["app"]["host"] == "2001:db8::1"
+    assert ini.keys["listen_addr"] == "2001:db8::1"
 
 
 def test_a_name_of_an_app_host_admits_anybody_who_speaks_tls_and_nobody_without() -> None:
@@ -240,7 +250,7 @@ def test_no_value_ever_becomes_a_line_a_section_or_a_rule(data: st.DataObject, b
     assert ini.keys.keys() <= keys_of(where.version)
     assert list(ini.entries["databases"]) == [entry.alias for entry in where.entries()]
     for pairs in ini.entries["databases"].values():
-        assert pairs["host"] == hostile.database.host.strip("[]")
+        assert pairs["host"] in (hostile.database.host.strip("[]"), SOCKETS)
         assert (pairs["port"], pairs["dbname"]) == (str(hostile.database.port), hostile.database.name)
     assert ini.keys["unix_socket_dir"] == f"/run/{hostile.app.name}-pgbouncer/1"
     assert ini.keys["stats_users"] in ("", hostile.database.role)

@@ -79,6 +79,8 @@ VARIATIONS = [
     ("socket", {"processes": 3}),
     ("socket", {"mode": "session", "session_pool": 0}),
     ("tls", {}),  # beside the app, TLS to the server
+    ("tls", {"auth": "query"}),
+    ("tcp", {"auth": "query", "processes": 2}),
     ("tcp", {"place": "database"}),
     ("tls", {"place": "database"}),
     ("tls", {"place": "database", "auth": "query"}),
@@ -110,7 +112,7 @@ def _serves(bouncers: Running, processes: int) -> None:
             uses_tls = bool(conn.info.ssl_in_use)
             assert uses_tls == ("client_tls_sslmode = require" in bouncers.texts["pgbouncer-1.ini"])
             to_server = _ask(conn, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-            assert to_server == (bouncers.description.database.sslmode == "verify-full")
+            assert to_server == ("server_tls_sslmode = verify-full" in bouncers.texts["pgbouncer-1.ini"])
     if bouncers.description.pgbouncer.session_pool:
         with closing(_connect(bouncers, "app_session")) as conn:
             _ask(conn, "SELECT pg_advisory_lock(1)::text")

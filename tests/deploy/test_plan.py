@@ -91,7 +91,7 @@ def test_one_host_with_the_defaults() -> None:
     assert (planned.bouncers, planned.pool_size, planned.min_pool_size, planned.reserve_pool_size) == (1, 8, 4, 1)
     assert (planned.session_pool, planned.max_db_connections, planned.max_client_conn) == (2, 11, 52)
     assert (planned.spares, planned.server_connections, planned.server_limit) == (1, 24, 97)
-    assert (planned.pool_timeout, planned.graceful, planned.stop) == (10, 25, 35)
+    assert (planned.pool_timeout, planned.graceful, planned.stop) == (7, 25, 35)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_one_host_with_the_defaults() -> None:
         ({"database": {"version": 15, "reserved": 5}}, {"server_limit": 97}),
         ({"pgbouncer": {"auth": "query"}}, {"max_db_connections": 13}),
         ({"pgbouncer": {"enabled": False}},
-         {"bouncers": 0, "server_connections": 32, "max_db_connections": 0, "pool_timeout": 7}),
+         {"bouncers": 0, "server_connections": 32, "max_db_connections": 0, "pool_timeout": 6}),
         ({"pgbouncer": {"mode": "session"}}, {"pool_size": 32, "server_connections": 70}),
         # a spare where there is room for one, and where a socket's file says who gets the clients
         ({"database": {"max_connections": 22}}, {"spares": 0, "pool_size": 5, "server_connections": 9}),

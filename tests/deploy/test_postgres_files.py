@@ -269,3 +269,22 @@ def test_no_name_becomes_sql_a_command_of_psql_or_a_login_line(role: str, name: 
             continue
         assert [len(file.text.splitlines()) for file in files] == expected
         assert pattern.fullmatch(value) or ipaddress.ip_network(value)
+
+
+def test_lookups_are_let_in_as_they_come() -> None:
+    """By a socket as the account that it is, over a network with a password and from the app's hosts alone."""
+    query = Bouncer(version="1.24.1", auth="query")
+    lookup = ("web-shop-pgbouncer", "shop-pgbouncer")
+
+    def lines(description: Description) -> list[str]:
+        text = _file(description, "/pg_hba.conf")
+        return [line for line in text.splitlines() if any(f'"{role}"' in line for role in lookup)]
+
+    beside = beside_database(pgbouncer=replace(query, place="database"))
+    for near in (one_host(pgbouncer=query), beside):
+        assert lines(near) == ['local "shop" "shop-pgbouncer" peer']
+    assert lines(three_hosts(pgbouncer=query)) == [
+        f'hostssl "shop" "web-shop-pgbouncer" 10.0.0.{number}/32 scram-sha-256' for number in (11, 12, 13)
+    ]
+    assert "host" not in _file(beside, "/pg_hba.conf").partition("METHOD")[2]
+    assert "\nlisten_addresses" not in _file(beside, "50-shop.conf")

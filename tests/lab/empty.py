@@ -21,8 +21,8 @@ INSTALLED = (
 )  # fmt: skip
 # What `install` may ask of apt, and what must not be there before.
 OFFERED = (
-    "nginx", "haproxy", "postgresql", "postgresql-contrib", "pgbouncer", "python3-venv", "python3-jinja2",
-    "prometheus", "logrotate", "rsync",
+    "nginx", "haproxy", "postgresql", "postgresql-client", "postgresql-contrib", "pgbouncer", "python3-venv",
+    "python3-jinja2", "prometheus", "logrotate", "rsync",
 )  # fmt: skip
 PIP = """[global]
 no-index = true

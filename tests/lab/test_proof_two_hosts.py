@@ -16,8 +16,6 @@ from .lab import Lab
 from .loads import Load
 
 LONGEST = 6.0  # seconds that any caller may wait
-# Whoever waits in PgBouncer's queue for a server that is away waits for query_wait: with its default, 8 s.
-LADDER = "[timeouts]\nlock = 4\nquery_wait = 5\n"
 AWAY = 12  # seconds that the database is away: longer than any wait
 ANY = (200, 500, 502, 503, 504)  # an answer is an answer: what hangs is what counts here
 REQUESTS = (
@@ -33,7 +31,7 @@ Tell = Callable[[str], None]
 def two(empty_lab: Lab, app_wheels: Path) -> Iterator[tuple[Service, Service]]:
     """The app's host and its database's, each installed for what it is."""
     web, db = empty_lab.boot("app", "db")
-    lines = {"hosts": f'app = ["{web.address}"]\n', "database": f'host = "{db.address}"\n', "front": LADDER}
+    lines = {"hosts": f'app = ["{web.address}"]\n', "database": f'host = "{db.address}"\n'}
     app, database = (deployed.prepare(host, app_wheels) for host in (web, db))
     for service in (app, database):
         service.describe(**lines)

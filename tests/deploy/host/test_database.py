@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from deploy.description import Database, Description
+from deploy.description import Bouncer, Database, Description
 from deploy.host import database
 from deploy.host.errors import HostError
 from deploy.host.places import Places
-from deploy.scram import make_verifier
+from deploy.scram import make_verifier, verify
 
-from ..unit_samples import one_host
+from ..unit_samples import one_host, three_hosts
 
 OURS = "pg_stat_statements,auto_explain"
 
@@ -129,3 +131,57 @@ def test_a_verifier_that_userlist_lacks_is_found(served: Server, tmp_path: Path)
         database.require_same_verifier(one_host(), verifier, tmp_path)
     with pytest.raises(HostError, match="PostgreSQL has another verifier of shop"):
         database.require_same_verifier(one_host(), make_verifier("word"), tmp_path)
+
+
+QUERY = three_hosts(pgbouncer=Bouncer(auth="query"))
+
+
+class Roles(Server):
+    """Answers, and keeps what it is told of the role that looks verifiers up."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.held_lookup, self._file = "", folder / "run/harden-web-shop/verifier"
+
+    def ask(self, description: Description, sql: str, *more: str, database: str = "postgres") -> str:
+        said = super().ask(description, sql, *more, database=database)
+        if ':"lookup" PASSWORD' in sql:
+            assert self._file.stat().st_mode & 0o777 == 0o600
+            self.held_lookup = self._file.read_text()
+        return self.held_lookup if sql.endswith("rolname = :'lookup'") else said
+
+
+def test_the_role_that_looks_up_over_a_network_gets_its_password_once_as_a_verifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, places = Roles(tmp_path), Places("web-shop", tmp_path)
+    use(monkeypatch, server)
+    ours = SimpleNamespace(pw_uid=os.geteuid(), pw_gid=os.getegid())
+    monkeypatch.setattr(database.pwd, "getpwnam", lambda _: ours)
+    real = database.sql_files
+    monkeypatch.setattr(database, "sql_files", lambda description, root=tmp_path: real(description, root))
+    for path in ("etc/web-shop/postgresql/roles.sql", "etc/web-shop/postgresql/auth_query.sql", "run/x"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("SELECT 1;")
+    places.state.mkdir(parents=True)
+    verifier = make_verifier("word")
+    database.set_up(places, QUERY, verifier, "look it up")
+    assert verify("look it up", server.held_lookup)
+    assert not any("look it up" in sql for sql in server.ran)
+    assert database.is_set_up(places, QUERY, verifier, "look it up")
+    assert not database.is_set_up(places, QUERY, verifier, "another")
+    held = server.held_lookup
+    database.set_up(places, QUERY, verifier, "look it up")
+    assert server.held_lookup == held
+    database.set_up(places, QUERY, verifier, "another")
+    assert verify("another", server.held_lookup)
+    assert not (tmp_path / "run/harden-web-shop").exists()
+
+
+def test_with_lookups_userlist_is_nobodys_verifier(served: Server, tmp_path: Path) -> None:
+    verifier = make_verifier("word")
+    served.held = f"{verifier}\n"
+    userlist = tmp_path / "etc/web-shop/pgbouncer/userlist.txt"
+    userlist.parent.mkdir(parents=True)
+    userlist.write_text('"web-shop-pgbouncer" "look it up"\n')
+    database.require_same_verifier(QUERY, verifier, tmp_path)

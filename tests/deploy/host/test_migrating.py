@@ -18,6 +18,7 @@ from deploy.host.errors import HostError
 from deploy.host.migration_lock import lock_key
 from deploy.host.places import Places
 
+from ..unit_samples import beside_database
 from .fake_host import DESCRIPTION
 
 PROGRAM = Path(migrating.__file__).with_name("migration_lock.py")
@@ -150,3 +151,10 @@ def test_what_fails_is_told_with_its_last_lines(places: Places, monkeypatch: pyt
         migrating.migrate(places, DESCRIPTION, RELEASE, "alembic upgrade head", SECRETS)
     assert caught.value.tail == tuple(f"line {number}" for number in range(15, 30))
     assert not (places.state / "migrate.env").exists()
+
+
+def test_where_pgbouncer_alone_is_in_the_network_it_goes_through_its_session_entry() -> None:
+    given = {"DATABASE_URL": "postgresql://shop:p%25w@db.example:6432/shop"}
+    found = psycopg2.extensions.parse_dsn(migrating.direct_url(beside_database(), given))
+    wanted = {"host": "db.example", "port": "6432", "dbname": "shop_session", "password": "p%w"}
+    assert {name: found[name] for name in wanted} == wanted

@@ -21,7 +21,7 @@ target = "app:app"
 name = "shop"
 role = "shop"
 """
-BLOG = SHOP.replace("shop", "blog") + '[front]\ndomains = ["blog.example"]\n[pgbouncer]\nport = 6433\n'
+BLOG = SHOP.replace("shop", "blog") + '[front]\ndomains = ["blog.example"]\n[pgbouncer]\n'
 
 
 def install(root: Path, text: str) -> None:
@@ -51,7 +51,6 @@ def test_apps_that_differ_where_they_must_share_a_host(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (BLOG.replace("6433", "6432"), r"pgbouncer\.port 6432 is shop's on this host.*6433"),
         (BLOG.replace('["blog.example"]', "[]"), "is empty, and shop"),
         (BLOG.replace('role = "blog"', 'role = "shop"'), "database.role shop is shop's"),
         (BLOG.replace('name = "blog"\nrole', 'name = "shop"\nrole'), "database.name shop is shop's"),
@@ -71,6 +70,17 @@ def test_what_another_app_has_is_not_taken(text: str, reason: str, tmp_path: Pat
     install(tmp_path, SHOP)
     with pytest.raises(HostError, match=reason):
         neighbours.require_room(parse(text), tmp_path)
+
+
+def test_a_port_of_the_network_is_one_apps(tmp_path: Path) -> None:
+    far = [text.replace("[database]", '[hosts]\napp = ["10.0.0.7"]\n[database]\nhost = "10.0.0.5"')
+           for text in (SHOP + "[pgbouncer]\n", BLOG)]  # fmt: skip
+    shop, blog = (f'{text}place = "database"\n' for text in far)
+    install(tmp_path, shop)
+    with pytest.raises(HostError, match=r"pgbouncer\.port 6432 is shop's on this host.*6433"):
+        neighbours.require_room(parse(blog), tmp_path)
+    neighbours.require_room(parse(f"{blog}port = 6433\n"), tmp_path)
+    neighbours.require_room(parse(BLOG), tmp_path)
 
 
 def test_the_same_domain_is_one_apps(tmp_path: Path) -> None:

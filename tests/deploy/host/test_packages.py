@@ -23,7 +23,7 @@ def said(stdout: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
 
 def test_a_kind_brings_what_it_needs_and_no_more() -> None:
     app = {"python3-venv", "nginx", "pgbouncer", *ALWAYS}
-    assert set(packages.wanted(one_host(), ("app",))) == app
+    assert set(packages.wanted(one_host(), ("app",))) == {*app, packages.CLIENT}
     assert set(packages.wanted(one_host(), ("app", "database"))) == {*app, "postgresql-15"}
     assert set(packages.wanted(three_hosts(), ("database",))) == {"postgresql-17", *ALWAYS}
     assert set(packages.wanted(beside_database(), ("app",))) == {"python3-venv", *ALWAYS}
@@ -38,6 +38,15 @@ def test_only_what_is_installed_whole_counts(monkeypatch: pytest.MonkeyPatch) ->
     shown = "nginx ii  1.22.1-9\npgbouncer iF  1.18.0-1\nhaproxy hi  2.6\nprometheus un  \n"
     monkeypatch.setattr(packages, "run", lambda *_, **__: said(shown, 1))
     assert packages.missing(("nginx", "pgbouncer", "haproxy", "prometheus")) == ("pgbouncer", "prometheus")
+
+
+def test_any_version_of_psql_is_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {f"{packages.CLIENT}-[0-9]*": "postgresql-client-15 ii  15.14-0\n"}
+    monkeypatch.setattr(packages, "run", lambda *words, **__: said(found.get(words[-1], "nginx ii  1.22.1-9\n")))
+    assert packages.missing((packages.CLIENT, "nginx", "haproxy")) == ("haproxy",)
+    found.clear()
+    monkeypatch.setattr(packages, "run", lambda *words, **__: said("", 1))
+    assert packages.missing((packages.CLIENT, "nginx")) == (packages.CLIENT, "nginx")
 
 
 @pytest.mark.parametrize(

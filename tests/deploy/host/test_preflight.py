@@ -47,7 +47,6 @@ def test_a_host_without_systemd_or_debian_is_refused(tmp_path: Path, monkeypatch
         ),
         (one_host(), ("monitoring",), "watch.scrape_from"),
         (beside_database(), ("app", "database"), "hosts.app or database.host"),
-        (three_hosts(pgbouncer=Bouncer(auth="query")), ("app",), 'pgbouncer.auth = "file"'),
     ],
 )  # fmt: skip
 def test_a_kind_that_the_description_has_no_use_for_is_refused(
@@ -59,6 +58,7 @@ def test_a_kind_that_the_description_has_no_use_for_is_refused(
 
 def test_kinds_that_fit_are_let_through() -> None:
     preflight.require_kinds(one_host(pgbouncer=Bouncer(auth="query")), ("app", "database"))
+    preflight.require_kinds(three_hosts(pgbouncer=Bouncer(auth="query")), ("app",))
     preflight.require_kinds(beside_database(), ("database",))
     preflight.require_kinds(three_hosts(watch=Watch(scrape_from=("10.0.0.9",))), ("monitoring",))
 

@@ -239,9 +239,9 @@ def test_a_pause_is_ended_by_a_timer_as_well_which_is_there_before_it_begins(tol
     with pausing.held(pause_of(tmp_path, 1)):
         told.said.append("restart")
     assert told.said == [
-        "stop shop-resume-1.timer", 'later 1 RESUME "shop"', "later 1 SET query_wait_timeout = 8",
+        "stop shop-resume-1.timer", 'later 1 RESUME "shop"', "later 1 SET query_wait_timeout = 5",
         "1 SET query_wait_timeout = 0", '1 PAUSE "shop"', "restart",
-        '1 RESUME "shop"', "1 SET query_wait_timeout = 8", "stop shop-resume-1.timer",
+        '1 RESUME "shop"', "1 SET query_wait_timeout = 5", "stop shop-resume-1.timer",
     ]  # fmt: skip
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from psycopg2.extensions import parse_dsn
 
-from deploy.description import App, Bouncer
+from deploy.description import App, Bouncer, Database
 from deploy.host import secrets
 from deploy.host.env_file import parse
 from deploy.host.errors import HostError
 from deploy.scram import make_verifier, verify
 
-from ..unit_samples import one_host, three_hosts
+from ..unit_samples import beside_database, one_host, three_hosts
 
 ALL = {"DATABASE_URL", "SECRET_KEY", "HARDEN_OPS_TOKEN", "HARDEN_PGBOUNCER_DSN", "DATABASE_VERIFIER"}
 
@@ -137,3 +137,21 @@ def test_the_file_may_lie_elsewhere(tmp_path: Path) -> None:
     assert secrets.path_of(elsewhere, tmp_path) == tmp_path / "srv/shop.env"
     assert secrets.path_of(one_host(), tmp_path) == tmp_path / "etc/shop/secrets.env"
     assert secrets.read(tmp_path / "none") == {}
+
+
+def test_a_password_for_lookups_is_made_where_they_go_over_a_network_and_nowhere_else() -> None:
+    query = Bouncer(auth="query")
+    afar = three_hosts(pgbouncer=query)
+    made = secrets.completed(afar, {})
+    assert set(made) == ALL | {secrets.LOOKUP_PASSWORD}
+    assert len(made[secrets.LOOKUP_PASSWORD]) >= 32
+    assert secrets.completed(afar, made) == made
+    for near in (one_host(pgbouncer=query), beside_database(pgbouncer=Bouncer(auth="query", place="database"))):
+        assert secrets.LOOKUP_PASSWORD not in secrets.completed(near, {})
+
+
+def test_the_console_beside_the_database_is_spoken_to_as_the_database_is() -> None:
+    sure = Database(name="shop", role="shop", host="db.example", sslmode="verify-full", ca="/etc/ssl/db.crt")
+    found = parse_dsn(secrets.completed(beside_database(database=sure), {})["HARDEN_PGBOUNCER_DSN"])
+    wanted = {"host": "db.example", "sslmode": "verify-full", "sslrootcert": "/etc/ssl/db.crt"}
+    assert {name: found[name] for name in wanted} == wanted

@@ -73,8 +73,12 @@ def test_a_folder_without_its_record_is_no_release(places: Places) -> None:
     assert slots.releases(places) == [NEW]
 
 
-def test_apps_are_those_with_a_state_and_releases(places: Places, tmp_path: Path) -> None:
+def test_apps_are_those_with_a_state_a_socket_and_releases(places: Places, tmp_path: Path) -> None:
     assert slots.installed(tmp_path) == []
     places.state.mkdir(parents=True)
     Places("gone", tmp_path).state.mkdir()
+    assert slots.installed(tmp_path) == []  # uninstalled: what it has released is still there
+    socket = tmp_path / "etc/systemd/system/shop.socket"
+    socket.parent.mkdir(parents=True)
+    socket.touch()
     assert slots.installed(tmp_path) == ["shop"]

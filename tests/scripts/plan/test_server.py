@@ -78,7 +78,7 @@ def test_a_role_without_timeouts_differs_until_the_sql_that_is_named_has_run(ask
     code, data = ask()
     assert code == 1
     assert _differences(data) == [
-        f"lock_timeout of role {ROLE} is off and timeouts.lock=5",
+        f"lock_timeout of role {ROLE} is off and timeouts.lock=4",
         f"statement_timeout of role {ROLE} is off and timeouts.statement=20",
         f"idle_in_transaction_session_timeout of role {ROLE} is off: a forgotten transaction stays",
     ]
@@ -93,7 +93,7 @@ def test_limits_rights_and_settings_that_break_the_plan_are_found_and_mended(ask
     name = sql.Identifier(ROLE)
     for statement in (
         "ALTER ROLE {} SUPERUSER", "ALTER ROLE {} SET idle_session_timeout = '1min'",
-        "ALTER ROLE {} SET statement_timeout = '2min'", "ALTER ROLE {} SET lock_timeout = 5000",
+        "ALTER ROLE {} SET statement_timeout = '2min'", "ALTER ROLE {} SET lock_timeout = 4000",
         "ALTER ROLE {} IN DATABASE plan_db SET statement_timeout = '30000'",
         "ALTER ROLE {} SET idle_in_transaction_session_timeout = '60s'",
     ):  # fmt: skip
@@ -143,7 +143,7 @@ def test_a_file_names_the_role_that_is_looked_at(ask: Ask, cluster: Cluster, tmp
     [mend] = [found["mend"] for found in data["server"]["differences"] if "no role" in found["text"]]
     cluster.execute(mend)
     try:
-        assert "lock_timeout of role plan_role is off and timeouts.lock=5" in _differences(ask()[1])
+        assert "lock_timeout of role plan_role is off and timeouts.lock=4" in _differences(ask()[1])
     finally:
         cluster.execute("DROP ROLE plan_role")
 
@@ -214,6 +214,7 @@ def test_pgbouncers_console_is_compared_with_the_plan(
     assert code == 1
     assert _differences(data) == [
         "max_client_conn is 1000 and the plan has 52",
+        "query_wait_timeout is 8 and the plan has 5",
         "reserve_pool_size is 0 and the plan has 1",
     ]
     assert data["server"]["notes"][0].startswith("the DSN is PgBouncer's console")

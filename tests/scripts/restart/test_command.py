@@ -38,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     places.etc.mkdir(parents=True)
     places.description.write_text(TOML)
     monkeypatch.setattr(command, "Places", lambda name: places)
-    monkeypatch.setattr(command, "app_named", lambda name: "shop")
+    monkeypatch.setattr(command, "chosen", lambda name, there: "shop")
     monkeypatch.setattr(command, "require_root", lambda: None)
     monkeypatch.setattr(command, "restart", restart)
     return found

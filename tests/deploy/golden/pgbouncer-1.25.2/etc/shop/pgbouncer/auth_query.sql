@@ -3,8 +3,7 @@
 --
 -- It lets PgBouncer ask for one role's verifier, so that a changed password needs no change of a file. The server's
 -- pg_hba.conf needs this line above wider ones:
---   hostssl "app" "shop-pgbouncer" ADDRESS_OF_PGBOUNCER scram-sha-256
--- and the role a password, whose plain text PgBouncer has in its userlist.txt.
+--   local "app" "shop-pgbouncer" peer
 
 BEGIN;
 

@@ -25,7 +25,7 @@ ALTER ROLE "shop" PASSWORD :'verifier';
 -- begins with SET statement_timeout = 0, on a direct connection.
 ALTER ROLE "shop" SET statement_timeout = '20s';
 -- A blocked statement gives up before those behind it do.
-ALTER ROLE "shop" SET lock_timeout = '5s';
+ALTER ROLE "shop" SET lock_timeout = '4s';
 -- A transaction that nobody goes on with holds locks and a connection: no request lives longer than this.
 ALTER ROLE "shop" SET idle_in_transaction_session_timeout = '30s';
 
