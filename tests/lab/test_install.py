@@ -32,7 +32,7 @@ name = "shop"
 role = "shop"
 host = "{db}"
 """
-BLOG = SHOP.replace("shop", "blog") + '[front]\ndomains = ["blog.example"]\n[pgbouncer]\nport = 6433\n'
+BLOG = SHOP.replace("shop", "blog") + '[front]\ndomains = ["blog.example"]\n'
 OTHER = "10.77.0.99"
 # None of the balancer's hosts is there, which it finds out in a second or two.
 UNTIL_503 = """
@@ -211,8 +211,8 @@ def _holds_together(on: Host) -> None:
 def test_two_apps_share_a_host_and_leave_it_one_by_one(bare: Host) -> None:
     debian = bare.shell(DEBIAN)
     done(bare, "install", "/root/harden.toml")
-    bare.write("/root/blog.toml", BLOG.replace("6433", "6432"))
-    assert "pgbouncer.port 6432 is shop's" in refused(bare, "install", "/root/blog.toml")
+    bare.write("/root/blog.toml", BLOG.replace('role = "blog"', 'role = "shop"'))
+    assert "database.role" in refused(bare, "install", "/root/blog.toml")
     assert bare.run("test", "-e", "/etc/blog", check=False).returncode == 1
     bare.write("/root/blog.toml", BLOG)
     done(bare, "install", "/root/blog.toml")
