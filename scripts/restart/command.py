@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from deploy.host import configuring, neighbours
+from deploy.host import configuring, neighbours, slots
 from deploy.host.places import Places
 from deploy.host.release import chosen, require_root
 from deploy.host.restart import WHAT, Wanted, restart
@@ -53,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
 
     def act() -> int:
         require_root()
-        places = Places(chosen(options.app, neighbours.names()))  # the database's host has no releases
+        there = {*slots.installed(), *neighbours.names()}  # the database's host has no releases
+        places = Places(chosen(options.app, sorted(there)))
         description = configuring.description_of(places)
         wanted = Wanted(options.what, options.how, options.seconds)
         restart(places, description, wanted, Steps(say, options.dry_run), say)
