@@ -155,9 +155,10 @@ def test_a_release_that_is_killed_is_undone_or_finished_by_the_next_run(web: Hos
 def interrupt(web: Host, phase: str) -> None:
     """Begin a release, and kill it in a phase, or after it where that has passed too quickly."""
     operation = "/var/lib/harden/shop/operation.json"
+    late = "|".join(PHASES[PHASES.index(phase) :])
     script = (
         f"python3 /srv/kit/scripts/launch.py release {SOURCE} --wheels {WHEELS} >/dev/null 2>&1 & pid=$!\n"
-        f"until grep -qs '\"phase\": \"{phase}\"' {operation} || ! kill -0 $pid; do sleep 0.01; done\n"
+        f"until grep -Eqs '\"phase\": \"({late})\"' {operation} || ! kill -0 $pid; do sleep 0.01; done\n"
         "kill -9 $pid; wait $pid || true"
     )
     web.run("bash", "-c", script, timeout=120)
