@@ -57,11 +57,6 @@ def files(
     return tuple(sorted(found, key=lambda file: file.path))
 
 
-def default_kinds(description: Description) -> tuple[str, ...]:
-    """Return what the host is for when nobody says: the app, and its database where that is the same machine."""
-    return ("app", "database") if is_one_machine(description) else ("app",)
-
-
 def _app(
     description: Description, plan: Plan, verifiers: Mapping[str, str], kit: str, lookup_password: str
 ) -> tuple[File, ...]:

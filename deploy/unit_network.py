@@ -63,6 +63,11 @@ def is_one_machine(description: Description) -> bool:
     return len(description.hosts.app) == 1 and (host.startswith("/") or host.lower() in LOCAL)
 
 
+def default_kinds(description: Description) -> tuple[str, ...]:
+    """Return what a host is for when nobody says: the app, and its database where that is the same machine."""
+    return ("app", "database") if is_one_machine(description) else ("app",)
+
+
 def _reach(names: Iterable[str]) -> Reach:
     wanted = {_address(name) for name in names}
     if not wanted:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ..description import Description
 from ..files import File
 from . import durable, source, tree
-from .command import run, systemctl
+from .command import run, said, systemctl
 from .errors import HostError
 from .lock import who
 from .places import Places
@@ -199,8 +199,8 @@ def _as_builder(places: Places, release: str, needs_network: bool, *argv: str) -
         timeout=LONGEST, check=False,
     )  # fmt: skip
     if done.returncode:
-        said = [line.rstrip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-        raise HostError(f"{_what(argv)} failed: {_why(said)}{_full(places)}", said[-15:])
+        lines = said(done)
+        raise HostError(f"{_what(argv)} failed: {_why(lines)}{_full(places)}", lines[-15:])
 
 
 def _full(places: Places) -> str:
@@ -213,9 +213,9 @@ def _what(argv: Sequence[str]) -> str:
     return "pip" if "pip" in argv else "python3 -m venv"
 
 
-def _why(said: Sequence[str]) -> str:
-    errors = [PIP_ERROR.sub("", line) for line in said if PIP_ERROR.match(line)]
-    return (errors or [*said[-1:]] or ["it said nothing"])[-1][:300]
+def _why(lines: Sequence[str]) -> str:
+    errors = [PIP_ERROR.sub("", line) for line in lines if PIP_ERROR.match(line)]
+    return (errors or [*lines[-1:]] or ["it said nothing"])[-1][:300]
 
 
 def _record(partial: Path, release: str, found: Source) -> None:

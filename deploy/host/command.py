@@ -67,6 +67,11 @@ def journal_tail(unit: str, lines: int = TAIL) -> tuple[str, ...]:
     return tuple(done.stdout.splitlines()[-lines:])
 
 
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the lines of both of a program's outputs that say something."""
+    return [line.rstrip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
+
+
 def _named(argv: Sequence[str]) -> str:
     return " ".join(argv)[:200]
 

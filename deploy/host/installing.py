@@ -16,7 +16,7 @@ from ..description_rules import is_over_network
 from ..load_description import load
 from ..pgbouncer_process import needs_certificate
 from ..plan import Plan, plan
-from ..unit_network import is_one_machine
+from ..unit_network import default_kinds
 from . import audit, bouncer_certificate, database, env_file, front, neighbours, packages, preflight
 from .errors import HostError
 from .lock import deploy_lock
@@ -114,7 +114,7 @@ def _looked_at(wish: Wish, steps: Steps, say: Say) -> Job:
     except (OSError, UnicodeDecodeError) as error:
         raise HostError(f"{wish.file} cannot be read ({error}); harden init writes one") from None
     description = load(wish.file)
-    kinds = tuple(dict.fromkeys(wish.kinds)) or (("app", "database") if is_one_machine(description) else ("app",))
+    kinds = tuple(dict.fromkeys(wish.kinds)) or default_kinds(description)
     job = Job(
         Places(description.app.name), description, plan(description), text, kinds,
         env_file.read(wish.secrets) if wish.secrets else {}, wish.may_restart, steps, say,

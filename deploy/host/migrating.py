@@ -18,7 +18,7 @@ from ..unit_files import secrets_path
 from ..unit_network import listens_on_network
 from ..unit_templates import env_value
 from . import durable
-from .command import run, systemctl
+from .command import run, said, systemctl
 from .errors import HostError
 from .places import Places
 
@@ -66,8 +66,7 @@ def migrate(
     finally:
         clean(places)
     if done.returncode:
-        said = [line.rstrip() for line in (done.stdout + "\n" + done.stderr).splitlines() if line.strip()]
-        raise HostError(f"the migration ended with {done.returncode}: {command[:120]}", said[-SHOWN:])
+        raise HostError(f"the migration ended with {done.returncode}: {command[:120]}", said(done)[-SHOWN:])
 
 
 def clean(places: Places) -> None:

@@ -22,6 +22,7 @@ from deploy.host.places import Places
 from deploy.load_description import load
 from deploy.plan_problems import problems
 from deploy.plan_sizes import Plan, sizes
+from deploy.unit_network import default_kinds
 
 from ..errors import CommandError
 
@@ -133,7 +134,7 @@ def _kinds(description: Description, asked: Iterable[str], places: Places) -> tu
     manifests = {kind: putting.folder_of(places, kind) / "manifest.json" for kind in host_files.KINDS}
     # Not Path.exists: for others than root the folder is closed, which is no error here.
     there = tuple(kind for kind, manifest in manifests.items() if os.path.exists(manifest))  # noqa: PTH110
-    return tuple(dict.fromkeys(asked)) or there or host_files.default_kinds(description)
+    return tuple(dict.fromkeys(asked)) or there or default_kinds(description)
 
 
 def _files(

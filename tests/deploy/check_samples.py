@@ -23,6 +23,7 @@ from deploy.description import Bouncer, Description, Front, Watch
 from deploy.files import File
 from deploy.plan_sizes import sizes
 from deploy.scram import make_verifier
+from deploy.unit_network import default_kinds
 
 from .front_samples import BALANCERS, CERTIFICATE, DOMAINS, HOSTS, KEY
 from .unit_samples import one_host
@@ -66,7 +67,7 @@ def subject(folder: Path, description: Description | None = None, *kinds: str, *
     plan = sizes(description)
     files = {
         kind: host_files.files(description, plan, kind, verifiers)
-        for kind in kinds or host_files.default_kinds(description)
+        for kind in kinds or default_kinds(description)
     }
     return Subject(**{
         "source": Path("harden.toml"), "description": description, "plan": plan, "files": files, "scratch": folder,

@@ -8,9 +8,10 @@ import pytest
 
 from deploy.description import App, Bouncer, Database, Description, Front, Hosts, Watch
 from deploy.errors import InputError
-from deploy.host_files import KINDS, default_kinds, files
+from deploy.host_files import KINDS, files
 from deploy.plan import plan
 from deploy.scram import make_verifier
+from deploy.unit_network import default_kinds
 
 ONE = Description(App("shop", "app:app"), Database("shop", "shop"))
 TWO = replace(

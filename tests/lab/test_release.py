@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.host.operation import PHASES
 from scripts.load import Request
 
 from . import processes
@@ -19,7 +20,6 @@ from .loads import Load
 from .release_host import APP, DESCRIPTION, SOURCE, WHEELS, harden, prepare, release, write_app
 
 ASKED = (Request("/version"), Request("/slow"))
-PHASES = ("build", "migrate", "config", "link", "candidate", "start", "switched")
 
 
 @pytest.fixture(scope="module")
