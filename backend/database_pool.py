@@ -136,7 +136,8 @@ class ThreadedConnectionPool(Leasing):
         """Tell whether a caller would have to wait for others, while connecting works."""
         self._own()
         slots = self._slots
-        is_full = not slots.idle and slots.size >= slots.maxconn
+        # Somebody has to hold one: a pool whose only connection is being opened may never get it.
+        is_full = not slots.idle and slots.size >= slots.maxconn and bool(slots.leased)
         return not self.closed and not slots.outage.failures and (is_full or bool(slots.queue) or slots.suspended)
 
     def people(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

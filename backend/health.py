@@ -93,7 +93,8 @@ def _state(pool: ThreadedConnectionPool) -> str:
     try:
         conn = pool.getconn(timeout=0)
     except (PoolTimeout, PoolTooBusy) as error:
-        return "busy" if error.__cause__ is None else "unreachable"  # the cause: why connecting fails
+        # The cause is why connecting fails. Without one and without holders, connecting is all that it waits for.
+        return "busy" if error.__cause__ is None and pool.is_busy() else "unreachable"
     except (psycopg2.Error, HardenError):
         return "unreachable"
     try:
