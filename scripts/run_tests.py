@@ -24,7 +24,7 @@ from .stack.binaries import find, install_chromium, install_front, install_promt
 from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-FEW = 5  # failures that get a second run; more are no accident
+FEW = 10  # failures that get a second run; more are no accident
 FAILED = 1  # pytest's exit code for "some tests failed"
 
 

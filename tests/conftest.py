@@ -31,9 +31,8 @@ HANG_AFTER = 400  # seconds; then every thread's stack is printed and the run en
 
 
 ALONE = (
-    "backend/faults", "backend/gunicorn", "backend/test_gunicorn.py", "backend/test_streaming_gunicorn.py",
-    "backend/test_ops_browser.py", "backend/test_ops_gunicorn.py", "scripts/top",
-    "scripts/bench", "scripts/demo", "scripts/load", "scripts/stack", "scripts/test_launcher.py", "lab",
+    "backend/faults", "backend/gunicorn/test_gevent.py", "backend/test_gunicorn.py",
+    "backend/test_streaming_gunicorn.py", "scripts/demo", "scripts/load", "scripts/stack", "lab",
 )  # fmt: skip
 
 

@@ -110,13 +110,13 @@ def test_a_generator_s_memory_is_of_its_whole_run(table: Timings) -> None:
     @track_memory("rows")
     def rows() -> Any:
         for _ in range(6):
-            kept.append(bytearray(b"x") * (10 * MIB))
+            kept.append(bytearray(b"x") * (40 * MIB))
             yield len(kept)
 
     assert list(rows()) == [1, 2, 3, 4, 5, 6]
     (row,) = table.snapshot()
     assert row["count"] == 1
-    assert row["grown_bytes"] > 40 * MIB
+    assert row["grown_bytes"] > 160 * MIB  # of 240: what the tests before have left may be given back meanwhile
 
 
 def test_where_memory_cannot_be_had_the_time_is_still_noted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -53,15 +54,16 @@ def test_a_secret_that_everybody_may_read_is_a_finding_by_name(
 
 
 def test_a_secret_in_a_programs_arguments_is_a_finding(tmp_path: Path) -> None:
-    service = _service(tmp_path)
+    secret = token_hex(16)  # nobody else's: tests beside this one look at the whole machine as well
+    service = subject(tmp_path, one_host(), "app", root=tmp_path, secrets={"SECRET_KEY": secret})
     assert asked("processes", service).state == "ok"
-    argv = [sys.executable, "-c", "input()", SECRETS["SECRET_KEY"]]
+    argv = [sys.executable, "-c", "input()", secret]
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as running:
         said = text_of(asked("processes", service))
         running.communicate(b"\n")
     assert f"process {running.pid} (" in said
     assert "has SECRET_KEY in its arguments" in said
-    assert SECRETS["SECRET_KEY"] not in said
+    assert secret not in said
 
 
 def test_without_secrets_nothing_can_be_looked_for(tmp_path: Path) -> None:
