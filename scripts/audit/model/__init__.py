@@ -1,0 +1,1 @@
+"""What the audited project is: its modules, functions, calls, and the values that flow between them."""
