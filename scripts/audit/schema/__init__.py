@@ -1,0 +1,1 @@
+"""The tables and indexes that a project's own files say there are. No database is asked."""
