@@ -19,6 +19,7 @@ from .errors import CommandError
 
 VERBS = {
     "demo": ("scripts.demo.command", "see an unhardened app break and the hardened one carry the load"),
+    "audit": ("scripts.audit.command", "find in your code, with line numbers, what will break in production"),
     "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
     "init": ("scripts.init.command", "write a harden.toml for your repository"),
     "top": ("scripts.top.command", "watch a running service live in the terminal"),

@@ -19,11 +19,13 @@ from backend.pool_options import CHOICES
 from deploy.description_example import key_tables
 
 from .atomic import write_atomically
+from .audit.report.rule_pages import page as rule_page
+from .audit.rules import RULES
 from .cli import VERBS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "pool.md", ROOT / "docs" / "metrics.md", ROOT / "docs" / "describe.md")
+PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pool", "metrics", "describe", "audit-rules")))
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 
@@ -125,6 +127,7 @@ TABLES = {
     "pool options": options_table,
     "metrics": metrics_table,
     "describe": key_tables,
+    "audit rules": lambda: rule_page(RULES),
 }
 
 
