@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import containers, facts, outside, routes
+from .builtin_calls import Builtins
 from .code import Call, Class, Function, Loop
 from .methods import Methods
 from .values import (
@@ -78,6 +79,7 @@ class Calling:
         self.frame = frame
         self.evaluate = evaluate
         self.methods = Methods(frame, self)
+        self.builtins = Builtins(frame, self)
         self.in_loop: dict[ast.Call, Loop] = {}
         self.repeated: dict[ast.expr, Values] = {}
 
@@ -165,7 +167,7 @@ class Calling:
         elif isinstance(value, External):
             outside.call(self, value, node, given, outcome)
         elif isinstance(value, Builtin):
-            self.methods.builtin(value.name, node, given, outcome)
+            self.builtins.call(value.name, node, given, outcome)
 
     def _function(self, value: FunctionValue, node: ast.AST, given: Arguments, outcome: Outcome) -> None:
         function = value.function

@@ -7,10 +7,11 @@ import builtins
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from . import containers, facts, text
+from . import containers, facts, formatting, text
 from .calling import Calling
 from .code import Function
 from .containers import elements
+from .paths import at_path
 from .values import (
     NOTHING,
     Bound,
@@ -36,8 +37,8 @@ from .values import (
 if TYPE_CHECKING:
     from .flow import Frame
 
+NOT_SENT = ("validate_on_submit", "validate", "hidden_tag", "errors")  # of a form
 DEEPEST = 150  # nested expressions; beyond that no person wrote it
-LONGEST_PATH = 9  # steps from an import: `sqlalchemy.create_engine().raw_connection().cursor().execute` has seven
 METHODS_OF = (Connection, Cursor, Pool, Text, Container, Composed, FunctionValue)
 NONE: Values = frozenset([Constant(None)])
 
@@ -149,7 +150,7 @@ class Evaluator:
         site = self.frame.site(node)
         strings = [value for value in left if isinstance(value, Text)]
         if isinstance(operator, ast.Mod) and strings:
-            return self._percent(strings, right, node)
+            return formatting.percent(self.frame, strings, right, node)
         if isinstance(operator, ast.Add):
             if any(isinstance(value, Composed) for value in left | right):
                 raw = [value for value in left | right if isinstance(value, Text) and value.holes]
@@ -166,29 +167,6 @@ class Evaluator:
             repeated = frozenset(value for value in left | right if isinstance(value, (Container, Text)))
             return repeated or kept
         return frozenset(value for value in kept if isinstance(value, Data))
-
-    def _percent(self, templates: list[Text], right: Values, node: ast.AST) -> Values:
-        site = self.frame.site(node)
-        tuples = [value for value in right if isinstance(value, Container) and value.type in ("tuple", "dict")]
-        arguments: list[Values] = []
-        named: dict[str, Values] = {}
-        spread = right - frozenset(tuples)
-        if not tuples:
-            arguments = [right]
-        for each in tuples:
-            count = 0
-            while each.type == "tuple" and self.frame.heap.knows(("in", each, count)):
-                found = containers.read(self.frame, each, count)
-                arguments[count : count + 1] = [found | (arguments[count] if count < len(arguments) else NOTHING)]
-                count += 1
-            everything = containers.read(self.frame, each, containers.ANY)
-            spread |= everything
-            if each.type == "dict":
-                named.update(_named(self.frame, each, templates))
-        found_all: set[Value] = set()
-        for template in templates[: text.VARIANTS]:
-            found_all.update(text.percent(template, arguments, named, spread, site))
-        return frozenset(found_all)
 
     # Containers
 
@@ -358,12 +336,7 @@ class Evaluator:
         found: set[Value] = set()
         bases = [base for cls in value.cls.lineage for base in cls.external_bases]
         for base in bases if isinstance(value, Instance) else ():
-            if facts.FORM_BASES.search(base) and name not in (
-                "validate_on_submit",
-                "validate",
-                "hidden_tag",
-                "errors",
-            ):
+            if facts.FORM_BASES.search(base) and name not in NOT_SENT:
                 found.add(Data("request", "row" if name == "data" else "value", self.frame.site(node)))
             elif base in facts.POOLS:
                 found.update(self.attribute(Pool(self.frame.site(value.cls.node), base), name, node))
@@ -377,26 +350,7 @@ class Evaluator:
 
     def outside(self, path: str, node: ast.AST | None, key: str = "") -> Values:
         """Return what is at a path outside the project."""
-        path = facts.canonical(path)
-        shape = facts.request_shape(path)
-        site = self.frame.site(node)
-        if shape is not None:
-            return frozenset([Data("request", shape, site)])
-        if path.startswith(facts.SESSION[0]) and path != facts.SESSION[0]:
-            return (
-                frozenset([Data("session", "value", site)])
-                if path.endswith("[]")
-                else frozenset([External(path, site)])
-            )
-        if path in ("os.environ[]", "os.getenv()"):
-            return frozenset([External(path, site)])
-        if facts.REMOTE.search(path):
-            return frozenset([Data("remote", "rows", site)])
-        if facts.FILES.search(path):
-            return frozenset([Data("file", "rows", site)])
-        if path.count(".") + path.count("(") + path.count("[") > LONGEST_PATH:
-            return NOTHING  # something that is taken apart in a loop, and nothing that a fact is known of
-        return frozenset([External(path, site if path.endswith("]") else None)])
+        return at_path(path, self.frame.site(node))
 
     # Elsewhere
 
@@ -430,11 +384,3 @@ FORMS: dict[type[ast.expr], Callable[[Evaluator, ast.expr], Values]] = {
 def _first(values: Values) -> Site | None:
     sites = sorted(value.site for value in values if isinstance(value, Text) and value.site)
     return sites[0] if sites else None
-
-
-def _named(frame: Frame, container: Container, templates: list[Text]) -> dict[str, Values]:
-    """Return what a dict has for the names in templates."""
-    names = {
-        match["name"] for each in templates for match in text.FIELD.finditer(each.with_holes("")) if match["name"]
-    }
-    return {name: containers.read(frame, container, name) for name in sorted(names)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from . import containers, facts
+from . import bindings, containers, definitions, facts
+from .branching import Names, breaks, is_builtin, is_main, joined
 from .carried import carried
-from .code import Call, Function, Loop, Module, Store
+from .code import Call, Function, Loop, Store
 from .containers import elements, provenance, turned
 from .evaluate import Evaluator
 from .heap import Slot, bounded
@@ -27,8 +27,6 @@ from .values import (
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
-
-Names = dict[str, Values]
 
 
 class Frame:
@@ -127,7 +125,7 @@ class Frame:
         for each in self.heap.read(("stars", self.module), self.function):
             if isinstance(each, ModuleValue):
                 values |= self.heap.read(("global", each.module, name), self.function)
-            elif isinstance(each, External) and not name.startswith("_") and not _is_builtin(name):
+            elif isinstance(each, External) and not name.startswith("_") and not is_builtin(name):
                 values |= (
                     {External(f"{each.path}.{name}")}
                     if each.path in ("flask", "psycopg2", "psycopg2.extras", "time")
@@ -180,8 +178,8 @@ class Frame:
             self.assign(node.target, self.evaluate(node.value), node.value)
 
     def _augassign(self, node: ast.AugAssign) -> None:
-        load = _as_load(node.target)
-        values = self.evaluate.binary(self.evaluate(load), node.op, self.evaluate(node.value), node)
+        # Names, attributes and elements are read the same way whatever their context says.
+        values = self.evaluate.binary(self.evaluate(node.target), node.op, self.evaluate(node.value), node)
         self.assign(node.target, values, node.value)
 
     def assign(self, target: ast.AST, values: Values, source: ast.AST) -> None:
@@ -229,12 +227,12 @@ class Frame:
     def _if(self, node: ast.If) -> bool:
         self.evaluate(node.test)
         before, guarded = dict(self.names), self.is_guarded
-        self.is_guarded = guarded or _is_main(node.test)
+        self.is_guarded = guarded or is_main(node.test)
         is_reached = self.block(node.body)
         after, self.names, self.is_guarded = self.names, before, guarded
         other = self.block(node.orelse)
         if is_reached and other:
-            self.names = _joined(after, self.names)
+            self.names = joined(after, self.names)
         elif is_reached:
             self.names = after
         return is_reached or other
@@ -246,7 +244,7 @@ class Frame:
             before = dict(self.names)
             self.assign(node.target, elements(self, source, node.iter), node.iter)
             self.block(node.body)
-            self.names = _joined(before, self.names)
+            self.names = joined(before, self.names)
             if not self._carries(node, [node.target], before):
                 break
         self.leave(loop)
@@ -260,10 +258,10 @@ class Frame:
             before = dict(self.names)
             self.evaluate(node.test)
             self.block(node.body)
-            tests = [node.test, *_breaks(node.body)]
+            tests = [node.test, *breaks(node.body)]
             loop.source = NOTHING.union(*(self._tested(test) for test in tests))
             loop.behind = provenance(self, loop.source)
-            self.names = _joined(before, self.names)
+            self.names = joined(before, self.names)
             if not self._carries(node, [], before):
                 break
         self.leave(loop)
@@ -315,7 +313,7 @@ class Frame:
         is_reached = self.block(node.body)
         is_reached = is_reached and self.block(node.orelse)
         after = self.names
-        start = _joined(before, after)
+        start = joined(before, after)
         for handler in node.handlers:
             self.names = dict(start)
             if handler.type is not None:
@@ -323,7 +321,7 @@ class Frame:
             if handler.name:
                 self.bind(handler.name, NOTHING)
             if self.block(handler.body):
-                after = _joined(after, self.names) if is_reached else self.names
+                after = joined(after, self.names) if is_reached else self.names
                 is_reached = True
         self.names = after if is_reached else start
         ends = not self.block(node.finalbody)
@@ -343,14 +341,14 @@ class Frame:
             if case.guard is not None:
                 self.evaluate(case.guard)
             if self.block(case.body):
-                after = _joined(after, self.names)
+                after = joined(after, self.names)
         self.names = after
 
     # Definitions
 
     def _functiondef(self, node: ast.FunctionDef) -> None:
         function = self.interpreter.functions[node]
-        self._defaults(function, node.args)
+        definitions.note_defaults(self, function, node.args)
         values: Values = frozenset([FunctionValue(function)])
         for decorator in reversed(node.decorator_list):
             values = self.evaluate.decorated(decorator, function, values)
@@ -358,29 +356,9 @@ class Frame:
 
     _asyncfunctiondef = _functiondef
 
-    def _defaults(self, function: Function, spec: ast.arguments) -> None:
-        plain = [*spec.posonlyargs, *spec.args]
-        given = [
-            *zip(plain[len(plain) - len(spec.defaults) :], spec.defaults, strict=True),
-            *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
-        ]
-        for argument, default in given:
-            if default is not None:
-                values = self.evaluate(default)
-                self.heap.add(("default", function, argument.arg), values)
-                self.heap.add(("parameter", function, argument.arg), values)
-
     def _classdef(self, node: ast.ClassDef) -> None:
         cls = self.interpreter.classes[node]
-        for base in node.bases:
-            for value in self.evaluate(base):
-                if isinstance(value, ClassValue) and value.cls not in cls.bases and cls not in value.cls.lineage:
-                    cls.bases.append(value.cls)
-                    for parent in value.cls.lineage:
-                        self.interpreter.children.setdefault(parent, []).append(cls)
-                        self.heap.add(("children", parent), [ClassValue(cls)])
-                elif isinstance(value, External) and value.path not in cls.external_bases:
-                    cls.external_bases.append(value.path)
+        definitions.note_bases(self, cls, node)
         for decorator in node.decorator_list:
             self.evaluate.calling.decorated_class(decorator, cls)
         outer, names = self.own_class, dict(self.names)
@@ -392,45 +370,10 @@ class Frame:
     # Imports
 
     def _import(self, node: ast.Import) -> None:
-        for alias in node.names:
-            found = self.interpreter.imports.find(self.module, alias.name)
-            first = alias.name.split(".")[0]
-            if alias.asname:
-                values = frozenset([ModuleValue(found)]) if found else frozenset([External(alias.name)])
-                self.bind(alias.asname, values)
-                continue
-            head = self.interpreter.imports.find(self.module, first)
-            self.bind(first, frozenset([ModuleValue(head)]) if head else frozenset([External(first)]))
-            if found and found is not head:
-                self.heap.add(
-                    ("outside", alias.name.rpartition(".")[0], alias.name.rpartition(".")[2]), [ModuleValue(found)]
-                )
+        bindings.bind_modules(self, node)
 
     def _importfrom(self, node: ast.ImportFrom) -> None:
-        found = self.interpreter.imports.find(self.module, node.module or "", node.level)
-        for alias in node.names:
-            if alias.name == "*":
-                star = ModuleValue(found) if found else External(node.module or "")
-                self.heap.add(("stars", self.module), [star])
-                for name, inner in self.interpreter.imports.offered(found).items() if found else ():
-                    if not self.heap.knows(("global", found, name)):
-                        self.bind(name, frozenset([ModuleValue(inner)]))
-                continue
-            self.bind(alias.asname or alias.name, self._imported(node, alias.name, found))
-
-    def _imported(self, node: ast.ImportFrom, name: str, found: object) -> Values:
-        inner = f"{node.module}.{name}" if node.module else name
-        module = self.interpreter.imports.find(self.module, inner, node.level)
-        if isinstance(found, Module):
-            values = self.heap.read(("global", found, name), self.function)
-            for star in self.heap.read(("stars", found), self.function):
-                if isinstance(star, ModuleValue):
-                    values |= self.heap.read(("global", star.module, name), self.function)
-            if values or module is None:
-                return values
-        if module is not None:
-            return frozenset([ModuleValue(module)])
-        return NOTHING if node.level else frozenset([External(f"{node.module}.{name}")])
+        bindings.bind_names(self, node)
 
     def _global(self, node: ast.Global) -> None:
         return None
@@ -439,33 +382,3 @@ class Frame:
         for target in node.targets:
             if isinstance(target, (ast.Subscript, ast.Attribute)):
                 self.evaluate(target.value)
-
-
-def _joined(first: Names, second: Names) -> Names:
-    if first == second:
-        return first
-    found = dict(first)
-    for name, values in second.items():
-        found[name] = found[name] | values if name in found else values
-    return found
-
-
-def _is_main(test: ast.expr) -> bool:
-    """Whether a condition is `__name__ == "__main__"`."""
-    return any(isinstance(each, ast.Name) and each.id == "__name__" for each in ast.walk(test))
-
-
-def _as_load(target: ast.expr) -> ast.expr:
-    return target  # names, attributes and elements are read the same way whatever their context
-
-
-def _breaks(body: Iterable[ast.stmt]) -> list[ast.expr]:
-    """Return the conditions under which a loop is left from inside."""
-    return [
-        each.test for statement in body for each in ast.walk(statement)
-        if isinstance(each, ast.If) and any(isinstance(inner, (ast.Break, ast.Return)) for inner in each.body)
-    ]  # fmt: skip
-
-
-def _is_builtin(name: str) -> bool:
-    return hasattr(builtins, name)

@@ -181,7 +181,7 @@ def _given_on(calling: Calling, path: str, node: ast.Call, given: Arguments, out
 
     name = path.rpartition(".")[2]
     if name in facts.MAPS and len(given.plain) > 1:
-        calling.methods.builtin("map", node, given, outcome)
+        calling.builtins.call("map", node, given, outcome)
         return True
     is_handed = name in facts.RUNS_LATER or name in ("Thread", "Process", "Timer")
     functions = [value for values in given.everything() for value in values if isinstance(value, FunctionValue)]
