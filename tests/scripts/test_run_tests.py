@@ -20,7 +20,10 @@ def test_unsteady():
     seen.touch()
     assert not is_first
 """
-MANY = "import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_many(n):\n    assert False\n"
+MANY = (
+    f"import pytest\n@pytest.mark.parametrize('n', range({run_tests.FEW + 1}))\n"
+    "def test_many(n):\n    assert False\n"
+)
 
 
 @pytest.fixture
