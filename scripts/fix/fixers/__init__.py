@@ -1,0 +1,1 @@
+"""The fixers, one file per rule that is mended."""
