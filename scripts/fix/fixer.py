@@ -47,7 +47,7 @@ class Import:
 
 @dataclass(frozen=True)
 class NewFile:
-    """Lines that a file gets, `.env.example`, made when it does not exist. Those that it has are not added again."""
+    """Lines for a file (`.env.example`), made when it does not exist; those that it has are not added again."""
 
     path: str
     lines: tuple[str, ...]
