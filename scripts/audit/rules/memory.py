@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..evidence.nodes import nodes
 from ..finding import Place
 from ..model.code import Class, Function, Module
 from ..model.project import Project
@@ -156,7 +157,7 @@ def _definitions(body: list[ast.stmt]) -> Iterator[tuple[str, tuple[ast.expr, bo
 
 def _imports(module: Module) -> Iterator[tuple[str, str, str]]:
     """Yield what a module imports: the end of the module's name, the name in it or "", and its name here."""
-    for node in ast.walk(module.tree):
+    for node in nodes(module, ast.ImportFrom, ast.Import):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield (node.module or "").rpartition(".")[2], alias.name, alias.asname or alias.name

@@ -12,6 +12,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
+from ..evidence.nodes import nodes
 from ..model.code import Function, Module
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _modules_of_the_app(project: Project) -> set[Module]:
 def _imported(module: Module) -> set[str]:
     """Return the last parts of whatever a module imports."""
     names: set[str] = set()
-    for node in ast.walk(module.tree):
+    for node in nodes(module, ast.Import, ast.ImportFrom):
         if isinstance(node, ast.Import):
             names.update(part for alias in node.names for part in alias.name.split("."))
         elif isinstance(node, ast.ImportFrom):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
+from ..evidence.nodes import nodes
 from ..model.code import Module
 from ..model.project import Project
 from ..model.values import Site, Value, texts
@@ -51,7 +52,7 @@ def _at(project: Project, site: Site) -> tuple[Module, ast.Constant] | None:
     """Return the string literal at a site."""
     for module in project.modules:
         if module.path == site.path:
-            for node in ast.walk(module.tree):
-                if isinstance(node, ast.Constant) and (node.lineno, node.col_offset) == (site.line, site.col):
+            for node in nodes(module, ast.Constant):
+                if (node.lineno, node.col_offset) == (site.line, site.col):
                     return (module, node) if isinstance(node.value, str) else None
     return None

@@ -10,6 +10,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..evidence.nodes import nodes
 from ..model.code import Call, Function, Module, Store
 from ..model.values import Connection, Cursor, Site, Values, constants, paths
 from .expression_names import name_of, walk_own
@@ -216,8 +217,7 @@ def reads_global(function: Function, owner: str, module: Module) -> bool:
 
 def _imported_from(module: Module, name: str) -> list[str]:
     """Return what a module imports from another of a name, as it calls that."""
-    nodes = [node for node in ast.walk(module.tree) if isinstance(node, ast.ImportFrom)]
-    found = [node for node in nodes if (node.module or "").rpartition(".")[2] == name]
+    found = [node for node in nodes(module, ast.ImportFrom) if (node.module or "").rpartition(".")[2] == name]
     return [alias.asname or alias.name for node in found for alias in node.names]
 
 

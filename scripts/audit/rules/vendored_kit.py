@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from ..evidence.nodes import nodes
 from ..model.code import Module
 from ..model.kit_copy import is_of_kit, kit_folders, set_aside
 from .expression_names import name_of
@@ -33,7 +34,7 @@ def is_pooled(project: Project) -> bool:
 def _switches_on(module: Module, packages: set[str]) -> bool:
     """Whether a module imports a switch from the kit, or the kit, and calls it."""
     imported, kits = set(), set()
-    for node in ast.walk(module.tree):
+    for node in nodes(module, ast.ImportFrom, ast.Import):
         if isinstance(node, ast.ImportFrom):
             parts = (node.module or "").split(".")
             if packages & set(parts):
@@ -42,7 +43,7 @@ def _switches_on(module: Module, packages: set[str]) -> bool:
         elif isinstance(node, ast.Import):
             kits |= {alias.asname or alias.name for alias in node.names if packages & set(alias.name.split("."))}
     wanted = imported | {f"{kit}.{switch}" for kit in kits for switch in SWITCHES}
-    return any(isinstance(node, ast.Call) and name_of(node.func) in wanted for node in ast.walk(module.tree))
+    return bool(wanted) and any(name_of(node.func) in wanted for node in nodes(module, ast.Call))
 
 
 __all__ = ["is_of_kit", "is_pooled", "kit_folders", "set_aside"]

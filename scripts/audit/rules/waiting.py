@@ -27,6 +27,7 @@ EVERY_REQUEST = frozenset({
 })  # fmt: skip
 EVERY = "*"  # stands for all routes, as in `Reach.routes`
 _KEPT = "_waiting"
+_HOOKS = "_hooks_of_every_request"
 
 
 class Waiting:
@@ -85,8 +86,15 @@ def named(routes: tuple[str, ...]) -> str:
 
 def entries(project: Project, route: Route) -> list[Function]:
     """Return what Flask runs for a route, in order: hooks, what decorators put around the view, the view."""
-    hooks = [each for each in project.functions() if every_request(each)]
-    return list(dict.fromkeys([*hooks, *reversed(route.function.wrappers), route.function]))
+    return list(dict.fromkeys([*_hooks(project), *reversed(route.function.wrappers), route.function]))
+
+
+def _hooks(project: Project) -> list[Function]:
+    """Return what runs with each request; looked for once, for every route asks."""
+    if _HOOKS not in vars(project):
+        vars(project)[_HOOKS] = [each for each in project.functions() if every_request(each)]
+    found: list[Function] = vars(project)[_HOOKS]
+    return found
 
 
 def _starts(project: Project) -> Iterator[tuple[Function, str]]:
