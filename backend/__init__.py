@@ -1,6 +1,7 @@
 """The runtime: what runs inside a Flask + psycopg2 app in production. Copy this folder, under any name."""
 
 from . import system_metrics
+from .adopt import adopt
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .batch_write import execute_many, insert_many, upsert_many
 from .batched import batched
@@ -40,7 +41,9 @@ from .nodecheck import Problem, check, describe
 from .numbered_pages import NumberedPage, NumberedPages
 from .page_routes import list_routes, page_response
 from .pagination import CursorPages, Page
+from .per_request import connection_per_request, cursor_per_request
 from .pool_options import PoolOptions
+from .prefetch import prefetched
 from .query_assertions import assert_queries, no_repeats
 from .query_cache import CachingConnection, QueryStore, cache_queries, cached_cursor, query_cache, uncached
 from .query_counter import QueryCounter
@@ -102,6 +105,7 @@ __all__ = [
     "ThreadedConnectionPool",
     "Tree",
     "Written",
+    "adopt",
     "assert_queries",
     "batched",
     "cache_queries",
@@ -109,6 +113,8 @@ __all__ = [
     "cached_cursor",
     "check",
     "close_pool",
+    "connection_per_request",
+    "cursor_per_request",
     "describe",
     "execute_many",
     "exists_by_ids",
@@ -132,6 +138,7 @@ __all__ = [
     "owned_by_ids",
     "page_response",
     "paged",
+    "prefetched",
     "query_cache",
     "stored",
     "stream_csv",

@@ -67,9 +67,13 @@ class _Caching:
             return super().execute(query, vars)  # type: ignore[misc]
         key, alive = _key(store, cursor, bound)
         answer = store.find(key)
+        if answer is None and store.ahead:
+            answer = store.find_ahead(cursor, key, bound)
         if answer is not None:
             self._cache_rows, self._cache_answer = copied(answer.rows), answer
             return None
+        if not store.keeps:
+            return super().execute(query, vars)  # type: ignore[misc]
         generation = store.generation
         done = super().execute(query, vars)  # type: ignore[misc]
         if cursor.description is not None and cursor.rowcount <= store.most_rows:

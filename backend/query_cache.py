@@ -42,7 +42,7 @@ def query_cache(
     store = at_work.get()
     if store is None:
         store = _store(size, most_rows, functions)
-        _take_part()
+        take_part()
     token, resumed = at_work.set(store), paused.set(False)
     try:
         yield store
@@ -85,10 +85,10 @@ def cache_queries(
             return inner(environ, start_response)
 
     app.wsgi_app = serve
-    _take_part()
+    take_part()
 
 
-def _take_part() -> None:
+def take_part() -> None:
     """Have all leases use the cache, from its first use on."""
     connection.dress, connection.overheard = dressed, overheard
 

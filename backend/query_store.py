@@ -42,6 +42,14 @@ class Answer:
         self.query = cursor.query
         self.alive = alive  # types that the key names by their id, which must not become another's
 
+    @classmethod
+    def made(cls, description: Any, rows: list[Any], query: bytes, alive: Any) -> Answer:
+        """Return a result that came with others, as it would have come alone."""
+        answer = cls.__new__(cls)
+        answer.rows, answer.description, answer.query, answer.alive = rows, description, query, alive
+        answer.rowcount, answer.statusmessage = len(rows), f"SELECT {len(rows)}"
+        return answer
+
 
 class QueryStore:
     """The answers of one `with query_cache():`.
@@ -51,10 +59,13 @@ class QueryStore:
         misses: SELECTs that were sent and kept.
         writes: how often everything was forgotten.
         functions: the application's own functions that only read.
+        keeps: whether every SELECT is kept, or only what a loop has announced.
+        ahead: the loops at work that have announced what they will ask, the outermost first.
     """
 
-    def __init__(self, size: int, most_rows: int, functions: frozenset[str]) -> None:
-        self.size, self.most_rows, self.functions = size, most_rows, functions
+    def __init__(self, size: int, most_rows: int, functions: frozenset[str], *, keeps: bool = True) -> None:
+        self.size, self.most_rows, self.functions, self.keeps = size, most_rows, functions, keeps
+        self.ahead: list[Any] = []
         self.hits = self.misses = self.writes = 0
         self.generation = 0
         self._thread = threading.get_ident()
@@ -74,6 +85,15 @@ class QueryStore:
             self.hits += 1
         return answer
 
+    def find_ahead(self, cursor: Any, key: Hashable, bound: bytes) -> Answer | None:
+        """Return the answer to what a loop has announced, asking for all of it at the first one's turn."""
+        for window in reversed(self.ahead):
+            answer: Answer | None = window.answer(cursor, key, bound)
+            if answer is not None:
+                self.hits += 1
+                return answer
+        return None
+
     def keep(self, key: Hashable, answer: Answer, generation: int) -> None:
         """Keep an answer, unless something was written since `generation`."""
         if generation != self.generation:
@@ -87,6 +107,8 @@ class QueryStore:
         """Forget all answers."""
         self.generation += 1
         self._answers.clear()
+        for window in self.ahead:
+            window.forget()
 
     def note_write(self, conn: Any, sql: str) -> None:
         """Forget all answers; give none again until this connection's transaction has ended."""

@@ -33,9 +33,14 @@ ABANDONED = sys.getrefcount(_probe.lease)  # what it says of a lease that nothin
 
 
 class Scope:
-    """What one request has leased; an object that meanwhile serves another request is none of ours."""
+    """What one request has leased; an object that meanwhile serves another request is none of ours.
+
+    Attributes:
+        kept: what others keep for the request's length; let go of when it ends.
+    """
 
     def __init__(self) -> None:
+        self.kept: dict[Any, Any] = {}
         self._leases: list[_Held] = []
         self._shared: _Held | None = None
 
@@ -70,6 +75,7 @@ class Scope:
         What somebody still refers to, a global or a thread that the request started, is his: taken away it
         would fail him, or run in the next request's transaction. It is closed when he lets go, as ever.
         """
+        self.kept.clear()
         shared, self._shared = self.shared, None
         if shared is not None:
             shared.shared = False  # nobody is left to share it with

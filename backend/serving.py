@@ -17,15 +17,14 @@ from psycopg2.extensions import cursor
 from werkzeug.wsgi import ClosingIterator
 
 from . import watch
+from .adopt import install_pools
 from .app_loader import load_app
 from .connection import Leased
-from .database_helper import install, options_from
 from .dropin import installed
 from .endpoints import Front, HealthEndpoints
 from .errors import AppLoadError, HardenError
 from .extension import KEY, STREAMED, counting, harden_app
 from .ops import with_ops
-from .pool_options import PoolOptions
 from .record import Record
 from .request_watch import RequestWatch
 from .settings import Settings, load
@@ -54,10 +53,7 @@ def harden(target: str, settings: Settings) -> Any:
     Raises:
         AppLoadError: the app cannot be served.
     """
-    options = options_from(settings, reset="reset", session_state="report")
-    overflow = PoolOptions(**{**vars(options), "nested_overflow": settings.pool_max})
-    install(settings["DB_POOL_MIN"], settings.pool_max, overflow, settings["HARDEN_REDIRECT_DSN"])
-    watch.watch_cursors()  # also those that the app makes while it is imported, and keeps
+    install_pools(settings)
     app = load_app(target)
     held = held_since_import()
     if held and settings["HARDEN_PRELOAD"]:

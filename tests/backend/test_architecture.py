@@ -23,12 +23,18 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 # A new edge is a decision: make it here as well.
 MAY_IMPORT = {
     "__init__": {
-        "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
+        "adopt", "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
-        "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination", "pool_options",
+        "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination",
+        "per_request", "pool_options", "prefetch",
         "query_assertions", "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored",
         "stream_source", "streaming", "system_metrics", "timers", "timings",
     },
+    "adopt": {
+        "database_helper", "dropin", "extension", "pool_options", "query_cache", "settings", "watch",
+    },
+    "ahead": {"ahead_sql", "cached_cursor", "query_store", "read_only", "scope"},
+    "ahead_sql": {"sqlmask"},
     "allowed": {"callsite", "source_lines"},
     "app_loader": {"errors", "importing"},
     "batch": {"errors", "ids", "lookup"},
@@ -135,6 +141,10 @@ MAY_IMPORT = {
     },
     "pool_classes": {"database_pool", "errors", "pool_options"},
     "pool_options": {"errors", "reset", "statements"},
+    "per_request": {"scope"},
+    "prefetch": {
+        "ahead", "cached_cursor", "errors", "query_cache", "query_store", "scope", "site", "summed_log",
+    },
     "prepared": {"cached_cursor", "fingerprint", "keepable", "literal_types", "plans"},
     "query_cache": {"cache_stats", "cached_cursor", "connection", "errors", "query_store"},
     "query_assertions": {"errors", "query_counter", "repeats"},
@@ -164,8 +174,8 @@ MAY_IMPORT = {
     "scope": set(),
     "select_text": {"errors"},
     "serving": {
-        "app_loader", "connection", "database_helper", "dropin", "endpoints", "errors", "extension", "ops",
-        "pool_options", "record", "request_watch", "settings", "shop", "site", "watch",
+        "adopt", "app_loader", "connection", "dropin", "endpoints", "errors", "extension", "ops", "record",
+        "request_watch", "settings", "shop", "site", "watch",
     },
     "selectlist": {"errors", "sqltext"},
     "settings": {"errors"},
@@ -215,7 +225,10 @@ MAY_IMPORT = {
     },
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
-KNOW_FLASK = {"app_loader", "extension", "http", "page_routes", "pytest_plugin", "serving", "streaming"}
+KNOW_FLASK = {
+    "adopt", "app_loader", "extension", "http", "page_routes", "per_request", "pytest_plugin", "serving",
+    "streaming",
+}  # fmt: skip
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}
 # Packages that an app need not have; imported where they are first used, never when the module is.
