@@ -173,6 +173,9 @@ MAY_IMPORT = {
     "run_folder": set(),
     "scope": set(),
     "select_text": {"errors"},
+    "selftest": {
+        "adopt", "database_pool", "dropin", "errors", "nested", "pool_options", "prefetch", "settings",
+    },
     "serving": {
         "adopt", "app_loader", "connection", "dropin", "endpoints", "errors", "extension", "ops", "record",
         "request_watch", "settings", "shop", "site", "watch",
@@ -226,8 +229,8 @@ MAY_IMPORT = {
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
 KNOW_FLASK = {
-    "adopt", "app_loader", "extension", "http", "page_routes", "per_request", "pytest_plugin", "serving",
-    "streaming",
+    "adopt", "app_loader", "extension", "http", "page_routes", "per_request", "pytest_plugin", "selftest",
+    "serving", "streaming",
 }  # fmt: skip
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}

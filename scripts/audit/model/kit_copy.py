@@ -1,7 +1,7 @@
 """The kit's own runtime in the audited repository: copied there under any name, and no code of the app.
 
-Known by what lies together in one folder, since the folder's name is the user's. If this is wrong, rules report
-the pool that they recommend, or a folder of the user's stays unread.
+Known by its manifest, or by what lies together in one folder, since the folder's name is the user's. If this is
+wrong, rules report the pool that they recommend, or a folder of the user's stays unread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .project import Project
 
 MARKS = frozenset({"database_pool.py", "database_helper.py", "dropin.py", "slots.py", "leasing.py"})
+MANIFEST, KIT = "VENDORED.json", "harden-flask-psycopg2"  # as `harden vendor` writes it
 _KEPT = "_vendored_kit"
 
 
@@ -22,9 +23,23 @@ def kit_folders(project: Project) -> tuple[str, ...]:
         for module in project.modules:
             folder, slash, name = module.path.rpartition("/")
             names.setdefault(folder + slash, set()).add(name)
-        vars(project)[_KEPT] = tuple(sorted(folder for folder, found in names.items() if found >= MARKS))
+        marked = {folder for folder, found in names.items() if found >= MARKS}
+        vars(project)[_KEPT] = tuple(sorted(marked | _told(project)))
     found: tuple[str, ...] = vars(project)[_KEPT]
     return found
+
+
+def _told(project: Project) -> set[str]:
+    """Return the folders whose manifest says so: a slice of the kit has few of its modules."""
+    found = [path for path in project.files if path.rpartition("/")[2] == MANIFEST]
+    return {path.removesuffix(MANIFEST) for path in found if KIT in _text(project, path)}
+
+
+def _text(project: Project, path: str) -> str:
+    try:
+        return project.text(path)
+    except OSError:
+        return ""
 
 
 def is_of_kit(project: Project, path: str) -> bool:

@@ -1,0 +1,1 @@
+"""`harden vendor`: the runtime as part of somebody's repository, and its upgrades."""
