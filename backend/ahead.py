@@ -166,7 +166,11 @@ def _sent(cursor: Any, announced: Announced, many: Mapping[bytes, Any]) -> tuple
             if getattr(cursor, kinds) is not None:
                 setattr(sender, kinds, getattr(cursor, kinds))
         sender.tzinfo_factory = cursor.tzinfo_factory
-        return _answers(sender, _statement(sender, announced, many), len(many))
+        try:
+            sql = _statement(sender, announced, many)
+        except Exception:
+            return None  # values that cannot be put together: each is sent as the app writes it
+        return _answers(sender, sql, len(many))
     finally:
         if not sender.closed:
             sender.close()
@@ -176,13 +180,16 @@ def _statement(sender: Any, announced: Announced, many: Mapping[bytes, Any]) -> 
     values = list(many.values())
     if any(TODAY.search(each) for each in many):
         return b""
-    sql = None
-    if len({type(each) for each in values}) == 1 and len({len(each) for each in values}) == 1:
-        sql = lateral(sender, announced.text(sender), values)
+    sql = lateral(sender, announced.text(sender), values) if len(set(map(_form, values))) == 1 else None
     if sql is not None:
         return sql
     encoding = psycopg2.extensions.encodings[sender.connection.encoding]
     return united([each.decode(encoding) for each in many]).encode(encoding)
+
+
+def _form(values: Any) -> Any:
+    """Return what rows must have in common to be put into one array: their kind, and their names or number."""
+    return (Mapping, *sorted(map(str, values))) if isinstance(values, Mapping) else (tuple, len(values))
 
 
 def _answers(sender: Any, sql: bytes, count: int) -> tuple[Any, list[list[Any]]] | None:
@@ -195,6 +202,9 @@ def _answers(sender: Any, sql: bytes, count: int) -> tuple[Any, list[list[Any]]]
     try:
         sender.execute(f"SAVEPOINT {MARK}; ".encode() + sql if is_inside else sql)
         rows = sender.fetchall()
+        found_columns = sender.description[:-2]
+        if is_inside:
+            plain_cursor.execute(sender, f"RELEASE SAVEPOINT {MARK}")  # or a long transaction would stack them
     except psycopg2.Error:
         _undo(conn, is_inside, was_idle=status == TRANSACTION_STATUS_IDLE)
         return None
@@ -203,7 +213,7 @@ def _answers(sender: Any, sql: bytes, count: int) -> tuple[Any, list[list[Any]]]
     found: list[list[Any]] = [[] for _ in range(count)]
     for *values, number, _ in rows:
         found[number - 1].append(tuple(values))
-    return sender.description[:-2], found
+    return found_columns, found
 
 
 def _undo(conn: Any, is_inside: bool, *, was_idle: bool) -> None:

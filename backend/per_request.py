@@ -52,7 +52,7 @@ class _Connections:
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._args, self._kwargs = args, kwargs
-        self._settings: list[Setting] = []
+        self._settings: dict[str, Setting] = {}  # the last of each, in order
         self._lock = threading.Lock()
         self._pid = 0
         self._outside: Any = None
@@ -64,7 +64,7 @@ class _Connections:
         conn = current.kept.get(self)
         if conn is None:
             conn = current.kept[self] = psycopg2.connect(*self._args, **self._kwargs)
-            for setting in self._settings:
+            for setting in self._settings.values():
                 setting(conn)
         return conn
 
@@ -94,7 +94,7 @@ class _Cursors:
         current = scope.current()
         conn = self._conn._get_current_object() if isinstance(self._conn, LocalProxy) else self._conn
         cursor = self._outside if current is None else current.kept.get(self)
-        if cursor is None or cursor.connection is not conn:
+        if cursor is None or cursor.connection is not conn or (current is not None and cursor.closed):
             cursor = conn.cursor(*self._args, **self._kwargs)
             if current is None:
                 self._outside = cursor
@@ -106,7 +106,11 @@ class _Cursors:
 class _Recording:
     """Mixed into the process's own connection: what is set on it is set on each request's too."""
 
-    _settings: list[Setting]
+    _settings: dict[str, Setting]
+
+    def _note(self, name: str, setting: Setting) -> None:
+        self._settings.pop(name, None)
+        self._settings[name] = setting
 
 
 def _attribute(name: str) -> property:
@@ -114,7 +118,7 @@ def _attribute(name: str) -> property:
 
     def assign(self: Any, value: Any) -> None:
         original.__set__(self, value)
-        self._settings.append(lambda conn: setattr(conn, name, value))
+        self._note(name, lambda conn: setattr(conn, name, value))
 
     return property(original.__get__, assign, doc=original.__doc__)
 
@@ -122,7 +126,7 @@ def _attribute(name: str) -> property:
 def _method(name: str) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         done = getattr(super(_Recording, self), name)(*args, **kwargs)
-        self._settings.append(lambda conn: getattr(conn, name)(*args, **kwargs))
+        self._note(name, lambda conn: getattr(conn, name)(*args, **kwargs))
         return done
 
     call.__name__ = name

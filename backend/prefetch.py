@@ -68,10 +68,9 @@ def _announced(statement: Any) -> Announced:
 
 def _iterate(rows: Iterable[Any], announced: list[Announced], chunk: int, line: str) -> Iterator[Any]:
     store = at_work.get()
-    own = None
     if store is None:
         store = QueryStore(max(SIZE, chunk * len(announced)), MOST_ROWS, frozenset(), keeps=False)
-        own = at_work.set(store)
+        at_work.set(store)
     window = Window(announced, scope.current())
     store.ahead.append(window)
     count = 0
@@ -81,20 +80,13 @@ def _iterate(rows: Iterable[Any], announced: list[Announced], chunk: int, line: 
             yield row
     finally:
         store.ahead.remove(window)
-        if own is not None:
-            _put_back(own)
+        if not (store.keeps or store.ahead) and at_work.get() is store:  # the last of ours, and in its own thread
+            at_work.set(None)
     if count >= WORTH_TELLING and announced and not window.was_asked:
         _unasked.warning(
             f"the loop at {line} announces {len(announced)} statement(s) and ran none of them in {count} rows: its"
             " SQL or its values are no longer those of the helper that it calls"
         )
-
-
-def _put_back(token: Any) -> None:
-    try:
-        at_work.reset(token)
-    except ValueError:
-        pass  # closed late, in another thread or context: what was set there has ended with it
 
 
 def _seen(rows: Iterable[Any], window: Window, chunk: int) -> Iterator[Any]:

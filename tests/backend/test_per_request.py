@@ -97,6 +97,19 @@ def test_session_settings_made_at_import_are_each_requests(app: Flask) -> None:
     conn.close()
 
 
+def test_a_cursor_that_a_helper_closed_is_made_again_for_the_next(app: Flask) -> None:
+    cursor = app.config["CURSOR"]
+
+    @app.get("/closes")
+    def closes() -> Any:
+        cursor.execute("SELECT 1 AS one")
+        cursor.close()
+        cursor.execute("SELECT 2 AS two")
+        return cursor.fetchone()
+
+    assert app.test_client().get("/closes").json == {"two": 2}
+
+
 def test_a_child_of_a_fork_connects_anew(app: Flask) -> None:
     conn = app.config["CONN"]
     pid = conn.info.backend_pid

@@ -315,6 +315,44 @@ def test_a_value_in_quotes_or_in_a_limit_is_asked_as_it_was_written(pooled: Any)
     conn.close()
 
 
+def test_values_of_other_names_or_number_are_each_asked_as_they_are(pooled: Any) -> None:
+    conn = pooled()
+    sql = "SELECT count(*) FROM notes WHERE owner = %(id)s ORDER BY 1"
+    values: list[Any] = [{"id": 2, "x": 2}, {"id": 3, "y": 3}, {"id": 4}]
+    found = []
+    for each in prefetched(values, (sql, lambda each: each)):
+        with conn.cursor() as cursor:
+            cursor.execute(sql, each)
+            found.append(cursor.fetchone()[0])
+    assert found == [1, 2, 3]
+    conn.close()
+
+
+def test_no_savepoint_is_left_in_a_transaction(pooled: Any) -> None:
+    conn = pooled()
+    _notes(conn, 1)
+    for owner in prefetched(OWNERS, (NOTES, lambda owner: (owner,))):
+        _notes(conn, owner)
+    with pytest.raises(psycopg2.errors.InvalidSavepointSpecification):
+        conn.cursor().execute("RELEASE SAVEPOINT harden_ahead")
+    conn.rollback()
+    conn.close()
+
+
+def test_two_loops_side_by_side_are_both_asked_ahead(pooled: Any) -> None:
+    conn = pooled()
+    with QueryCounter() as counter:
+        first = prefetched([1, 2], (NOTES, lambda owner: (owner,)))
+        second = prefetched([3, 4, 5], (NOTES, lambda owner: (owner,)))
+        pairs = [(next(first, None), next(second)) for _ in range(3)]
+        for one, other in ((1, 3), (2, 4)):
+            assert (one, other) in pairs
+            _notes(conn, other)
+    assert _sent(counter) <= 2
+    second.close()
+    conn.close()
+
+
 @pytest.mark.parametrize("statements", [["SELECT 1"], [("SELECT 1",)], [(1, len)], [("SELECT 1", "x")]])
 def test_what_announces_nothing_is_refused(statements: list[Any]) -> None:
     with pytest.raises(BatchError, match=r"give|no SQL"):
