@@ -20,6 +20,10 @@ from .errors import CommandError
 VERBS = {
     "demo": ("scripts.demo.command", "see an unhardened app break and the hardened one carry the load"),
     "audit": ("scripts.audit.command", "find in your code, with line numbers, what will break in production"),
+    "fix": ("scripts.fix.command", "rewrite what the audit finds, as a diff first, with reasons for the rest"),
+    "adopt": ("scripts.adopt.command", "all of it in one run: a branch that is fixed, verified and explained"),
+    "vendor": ("scripts.vendor.command", "copy the runtime into your repository, and upgrade it there"),
+    "verify": ("scripts.verify.command", "prove that two versions of your app give the same answers"),
     "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
     "init": ("scripts.init.command", "write a harden.toml for your repository"),
     "top": ("scripts.top.command", "watch a running service live in the terminal"),

@@ -22,10 +22,11 @@ from .atomic import write_atomically
 from .audit.report.rule_pages import page as rule_page
 from .audit.rules import RULES
 from .cli import VERBS
+from .fix.fixers import FIXERS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pool", "metrics", "describe", "audit-rules")))
+PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pool", "metrics", "describe", "audit-rules", "fix")))
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 
@@ -120,6 +121,15 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
+def fixers_table() -> str:
+    """Return the fixers in the order in which they run, with what they leave alone."""
+    rows = ["| rule | what is done | left alone |", "| --- | --- | --- |"]
+    for fixer in sorted(FIXERS, key=lambda each: (each.stage, each.rules)):
+        rules = ", ".join(f"`{rule}`" for rule in fixer.rules)
+        rows.append(f"| {rules} | {fixer.title} | {' '.join(fixer.leaves_alone)} |")
+    return "\n".join(rows)
+
+
 TABLES = {
     "settings": settings_table,
     "errors": errors_table,
@@ -127,6 +137,7 @@ TABLES = {
     "pool options": options_table,
     "metrics": metrics_table,
     "describe": key_tables,
+    "fixers": fixers_table,
     "audit rules": lambda: rule_page(RULES),
 }
 

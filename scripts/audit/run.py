@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .finding import Finding, in_order
 from .fingerprints import Fingerprint, Fingerprints
+from .fixable import marked
 from .ignores import Ignore, ignores
 from .model.build import build
 from .model.project import Broken, Project
@@ -69,9 +70,15 @@ def audit(path: Path, rules: Sequence[Rule], say: Say | None = None, exclude: It
     Raises:
         OSError: The folder itself cannot be read.
     """
-    project = build(path, exclude, say)
+    return examined(build(path, exclude, say), rules, say, known)
+
+
+def examined(
+    project: Project, rules: Sequence[Rule], say: Say | None = None, known: Sequence[Rule] = ()
+) -> Result:
+    """Let rules look at a project that is built; the arguments are those of `audit`."""
     found: list[Finding] = []
-    with _deep():
+    with deep():
         for count, rule in enumerate(rules):
             if say:
                 say("looking", count, len(rules))
@@ -83,14 +90,15 @@ def audit(path: Path, rules: Sequence[Rule], say: Say | None = None, exclude: It
                 sources.hide(place.path, range(place.line, place.end_line + 1))
     left = _without_ignored(project, found, rules, known or rules)
     return Result(
-        tuple(in_order(left)), tuple(sorted(project.broken)), len(project.modules) + len(project.broken),
+        tuple(in_order(map(marked, left))), tuple(sorted(project.broken)),
+        len(project.modules) + len(project.broken),
         sum(len(module.lines) for module in project.modules), len(list(project.routes())), _is_web(project),
         sources, Fingerprints(project, sources),
     )  # fmt: skip
 
 
 @contextmanager
-def _deep() -> Iterator[None]:
+def deep() -> Iterator[None]:
     """Let rules walk whatever was parsed: Python parses trees as deep as its limit, and a walk takes more."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, DEPTH))

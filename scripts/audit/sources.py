@@ -59,4 +59,9 @@ class Sources:
 
     def is_secret(self, path: str, line: int) -> bool:
         """Whether a line may hold a secret."""
-        return (path, line) in self._secret or _TELLING.search(self.line(path, line)) is not None
+        return (path, line) in self._secret or is_telling(self.line(path, line))
+
+
+def is_telling(line: str) -> bool:
+    """Whether a line may hold a secret, by its text alone."""
+    return _TELLING.search(line) is not None

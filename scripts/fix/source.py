@@ -14,7 +14,9 @@ import tokenize
 from dataclasses import dataclass
 from functools import cached_property
 
-_ENDS = re.compile(r"\r\n|\r|\n")
+from ..audit.model.reading import parsed
+
+ENDS = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,13 @@ class Source:
     @cached_property
     def newline(self) -> str:
         """The line end that is used most."""
-        found = _ENDS.findall(self.text)
+        found = ENDS.findall(self.text)
         return max(sorted(set(found)), key=found.count, default="\n")
 
     @cached_property
     def starts(self) -> list[int]:
         """The offset at which each line starts, as the tree counts lines: at CR, LF and CRLF alone."""
-        return [0, *(match.end() for match in _ENDS.finditer(self.text))]
+        return [0, *(match.end() for match in ENDS.finditer(self.text))]
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -64,7 +66,7 @@ class Source:
         Raises:
             SyntaxError: The file does not parse.
         """
-        return ast.parse(self.text)
+        return parsed(self.text)
 
     def offset(self, line: int, column: int) -> int:
         """Return the offset of a place as the tree gives it: a line from 1, a column in UTF-8 bytes from 0."""

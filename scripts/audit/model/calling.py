@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .evaluate import Evaluator
     from .flow import Frame
 
+OF_CLASS = (Instance, ClassValue)
+
 
 @dataclass
 class Arguments:
@@ -92,6 +94,8 @@ class Calling:
             self.invoke(value, node, given, outcome)
         if isinstance(node.func, ast.Attribute) and not outcome.does and not outcome.callees:
             self.methods.by_name(node, receiver, given, outcome)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "__new__":  # super().__new__(cls)
+            outcome.add(frozenset(Instance(each.cls) for each in given.get(0) if isinstance(each, OF_CLASS)))
         if isinstance(node.func, ast.Call) and isinstance(node.func.func, ast.Attribute):
             self._decorated_later(node.func, given)
         self._record(node, receiver, given, outcome)

@@ -101,13 +101,20 @@ def _database(calling: Calling, path: str, node: ast.Call, given: Arguments, out
         outcome.does = "cursor"
         outcome.result.add(Cursor(site, Connection(site, "library", "")))
     else:
-        return _kit(path, site, outcome)
+        return _kit(path, site, given, outcome)
     return True
 
 
-def _kit(path: str, site: Site, outcome: Outcome) -> bool:
+def _kit(path: str, site: Site, given: Arguments, outcome: Outcome) -> bool:
     """Our own helpers, under whatever name the kit was copied in."""
     name = path.rpartition(".")[2]
+    if name == "connection_per_request" and "()" not in path:  # it opens nothing: each request leases its own
+        outcome.result.add(Connection(site, "harden"))
+        return True
+    if name == "cursor_per_request" and "()" not in path:
+        made = (value for value in given.get(0, "connection") if isinstance(value, Connection))
+        outcome.result.add(Cursor(site, next(made, Connection(site, "harden"))))
+        return True
     if name not in ("get_db_connection", "transaction") or (
         "backend" not in path and "database_helper" not in path
     ):

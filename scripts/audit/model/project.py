@@ -36,12 +36,14 @@ class Project:
         modules: What parses, by path.
         broken: What does not.
         files: Every other file that matters (Procfile, *.sql, templates, ...), relative, sorted.
+        origin: The repository that `root` is a working copy of, which git knows about; None when it is none.
     """
 
     root: Path
     modules: list[Module] = field(default_factory=list)
     broken: list[Broken] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    origin: Path | None = None
 
     def __post_init__(self) -> None:
         self.reach = Reach(self)

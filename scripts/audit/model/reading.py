@@ -59,6 +59,11 @@ def read(path: Path, exclude: Iterable[str] = (), say: Callable[[int, int], None
     return project
 
 
+def listed(folder: Path, exclude: Iterable[str] = ()) -> list[str]:
+    """Return the relative paths of all that would be read of a folder, in order."""
+    return [path.relative_to(folder).as_posix() for path in _files(folder, tuple(exclude), Project(folder))]
+
+
 def _files(folder: Path, exclude: tuple[str, ...], project: Project) -> Iterator[Path]:
     """Yield what is to be read, in an order that the file system has no part in."""
 
@@ -104,7 +109,7 @@ def _add(project: Project, path: Path) -> None:
             return
         data = path.read_bytes()
         text = _decoded(data)
-        module = Module(name, _dotted(name), _tree(text), text.splitlines(), path.name == "__init__.py")
+        module = Module(name, _dotted(name), parsed(text), text.splitlines(), path.name == "__init__.py")
         declare(module)
         project.modules.append(module)
     except SyntaxError as error:
@@ -135,7 +140,12 @@ def _decoded(data: bytes) -> str:
     return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _tree(text: str) -> ast.Module:
+def parsed(text: str) -> ast.Module:
+    """Parse source, also what only a newer Python reads, as far as its lines and columns stay.
+
+    Raises:
+        SyntaxError: It is no Python.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # strange escapes are not what is looked for
         try:

@@ -122,6 +122,9 @@ def _summary(report: Report, paint: Paint) -> Iterator[str]:
     result = report.result
     yield paint(f"{found} in {numbered(result.files, 'file')}, {numbered(result.lines, 'line')}; readiness "
                 f"{report.score} of 100", BOLD)  # fmt: skip
+    fixable = sum(each.fixable for each in report.shown)
+    if fixable:
+        yield f"{numbered(fixable, 'of them has', 'of them have')} a fixer: harden fix shows what it would change"
     yield from report.notes
 
 

@@ -19,10 +19,8 @@ MOST_SHOWN = 3
 
 
 def _check(project: Project) -> Iterator[Finding]:
-    if is_pooled(project):
-        return
     lives, when = lifetimes(project), running(project)
-    for function in project.functions():
+    for function in () if is_pooled(project) else project.functions():
         calls = [call for call in function.calls if call.does == "connect" and is_ours(call)]
         calls = [call for call in calls if _is_per_request(lives, call, set())]
         if calls and when.is_served(function) and not is_of_kit(project, function.path):
@@ -107,12 +105,12 @@ RULE = Rule(
     " one per helper a page opens as many connections as it runs helpers: 57 for one page in an app that was"
     " measured."
     " At PostgreSQL's default of 100 connections a small rush ends in `too many clients already`.",
-    fix="Take connections from one pool per process: call the kit's `install()` where the app is made, or use its"
+    fix="Take connections from one pool per process: call the kit's `adopt(app)` where the app is made, or use its"
     " `get_db_connection()` with `DB_POOL_MAX`.",
     leaves_alone=(
         "Connections of start-up code, scripts and command-line commands.",
         "A connection that is made once for the process; global-shared-connection is about that.",
-        "Connections out of a pool, and every connect of an app that calls the kit's `install()`.",
+        "Connections out of a pool, and every connect of an app that calls the kit's `adopt()` or `install()`.",
     ),
     severity=Severity.high,
     check=_check,

@@ -12,14 +12,11 @@ from ..rule import Rule
 from .expression_names import name_of
 from .shared_connections import Shared, shared_connections, shared_cursors
 from .shared_objects import shared_objects
-from .vendored_kit import is_pooled
 
 MOST_SHOWN = 3
 
 
 def _check(project: Project) -> Iterator[Finding]:
-    if is_pooled(project):
-        return
     for group in _by_name([*shared_connections(project), *shared_objects(project)]):
         yield _finding(project, group, "connection", "every request of this process works in the same transaction")
     for shared in shared_cursors(project):

@@ -31,7 +31,7 @@ CONSEQUENCES = {
 
 
 def _check(project: Project) -> Iterator[Finding]:
-    published = tracked(project.root)
+    published = tracked(project.origin or project.root)
     found: dict[Place, Finding] = {}
     for module, secret in _of_code(project):
         is_public = published is None or module.path in published

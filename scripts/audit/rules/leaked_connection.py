@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..finding import Confidence, Evidence, Finding, Severity
 from ..model.code import Call, Function
 from ..model.project import Project
+from ..model.values import Connection
 from ..rule import Rule
 from .expression_names import title_of
 from .lifetimes import ONLY_AT_THE_END, Lifetimes, lifetimes
@@ -15,15 +16,20 @@ from .vendored_kit import is_of_kit, is_pooled
 
 
 def _check(project: Project) -> Iterator[Finding]:
-    if is_pooled(project):
-        return
-    lives, when = lifetimes(project), running(project)
+    lives, when, pooled = lifetimes(project), running(project), is_pooled(project)
     for function in project.functions():
         leaks = [
             call for call in function.calls if call in lives.verdicts and lives.verdicts[call].kind == "leaks"
-        ]
+            and not (pooled and _goes_back(call))
+        ]  # fmt: skip
         if leaks and not function.is_module and when.is_served(function) and not is_of_kit(project, function.path):
             yield _finding(project, lives, function, leaks)
+
+
+def _goes_back(call: Call) -> bool:
+    """Whether a request of a pooled app gives a connection back at its end: one that `psycopg2.connect` made."""
+    found = [value for value in call.result if isinstance(value, Connection)]
+    return call.does != "getconn" and all(value.pool in ("", "harden") for value in found)
 
 
 def _finding(project: Project, lives: Lifetimes, function: Function, leaks: list[Call]) -> Finding:
@@ -66,6 +72,8 @@ RULE = Rule(
         "A helper that returns the connection: each of its callers is judged.",
         "`try`/`finally`, `contextlib.closing`, and context managers with a `finally`.",
         "A connection in `g` that a teardown closes, and one on an object whose `close()` or `__exit__` is used.",
+        "What `psycopg2.connect` opens in an app that calls the kit's `adopt()` or `install()`: it goes back at"
+        " the request's end. A `getconn()` of its own pool does not.",
         "Scripts and start-up code.",
     ),
     severity=Severity.high,

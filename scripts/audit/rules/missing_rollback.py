@@ -14,7 +14,7 @@ from .expression_names import title_of
 from .rollback_cover import RollbackCover
 from .running import running
 from .shared_connections import autocommit_sites, lasting_sites, shared_connections, shared_cursors
-from .vendored_kit import is_of_kit, is_pooled
+from .vendored_kit import is_of_kit
 
 WRITES = re.compile(
     r"\s*(insert|update|delete|merge|create|alter|drop|truncate|call|with\b.*\b(insert|update|delete)\b)",
@@ -23,8 +23,6 @@ WRITES = re.compile(
 
 
 def _check(project: Project) -> Iterator[Finding]:
-    if is_pooled(project):
-        return
     sites = lasting_sites(project) | {
         site
         for shared in shared_connections(project)

@@ -92,7 +92,7 @@ RULE = Rule(
     leaves_alone=(
         "Connects with `connect_timeout`, and repositories that set `PGCONNECT_TIMEOUT`.",
         "A DSN out of the environment, when the repository names `connect_timeout` anywhere.",
-        "Scripts, and apps that call the kit's `install()`.",
+        "Scripts, and apps that call the kit's `adopt()` or `install()`.",
     ),
     severity=Severity.low,
     check=_check,

@@ -55,7 +55,7 @@ RULE = Rule(
         "Repositories that name `statement_timeout` anywhere: in code, SQL, settings or PgBouncer's"
         " `query_timeout`.",
         "Repositories whose only connects are those of scripts.",
-        "Apps that call the kit's `install()`.",
+        "Apps that call the kit's `adopt()` or `install()`.",
     ),
     severity=Severity.low,
     check=_check,

@@ -10,7 +10,10 @@ from ..model.values import Pool, Values, constants
 Table = Mapping[str, tuple[int, tuple[str, ...], int | None]]
 # Of each library's pool: where and under which names its sizes stand, and what they are when they do not.
 MINIMUM: Table = {"psycopg2.pool.": (0, ("minconn",), None), "psycopg_pool.": (1, ("min_size",), 4)}
-MAXIMUM: Table = {"psycopg2.pool.": (1, ("maxconn",), None), "psycopg_pool.": (2, ("max_size",), None)}
+MAXIMUM: Table = {  # the last two are the kit's
+    "psycopg2.pool.": (1, ("maxconn",), None), "psycopg_pool.": (2, ("max_size",), None),
+    ".ThreadedConnectionPool": (1, ("maxconn",), None), ".SimpleConnectionPool": (1, ("maxconn",), None),
+}  # fmt: skip
 
 
 def pool_type(call: Call) -> str:
@@ -29,7 +32,8 @@ def largest(call: Call) -> int | None:
 
 
 def _size(call: Call, table: Table, pick: Callable[[Iterable[int]], int]) -> int | None:
-    library = next((name for name in table if pool_type(call).startswith(name)), None)
+    kind = pool_type(call)
+    library = next((name for name in table if kind.startswith(name) or kind.endswith(name)), None)
     if library is None:
         return None
     position, names, default = table[library]

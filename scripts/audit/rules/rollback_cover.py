@@ -56,6 +56,14 @@ class RollbackCover:
                     return handler
         return None
 
+    def rolls_back(self, handler: ast.ExceptHandler, function: Function) -> bool:
+        """Whether a handler rolls back, closes the connection or gives it back."""
+        return self._ends_transaction(handler.body, function)
+
+    def tries(self, call: Call) -> list[ast.Try]:
+        """Return the `try`s around a call, the nearest first."""
+        return self._tries(call)
+
     def _is_covered_here(self, call: Call) -> bool:
         for node in call.function.module.ancestors(call.node):
             if isinstance(node, (ast.With, ast.AsyncWith)) and any(

@@ -33,7 +33,9 @@ class Turns:
 
 def turns(call: Call, loop: Loop) -> Turns | None:
     """Return what a loop is over as far as one call in it goes; None when the call is not made turn by turn."""
-    if _is_batch(loop) or _tries_again(loop) or _runs_once(call, loop) or _is_flush(call, loop):
+    if _is_announced(loop) or _is_batch(loop) or _tries_again(loop):
+        return None
+    if _runs_once(call, loop) or _is_flush(call, loop):
         return None
     if isinstance(loop.node, ast.While):
         return _while(call, loop)
@@ -124,6 +126,11 @@ def _changes(node: ast.AST, name: str) -> bool:
 
 def _is(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_announced(loop: Loop) -> bool:
+    """Whether the kit's `prefetched` asks for all turns at once."""
+    return any(isinstance(each, ast.Call) and _called(each) == "prefetched" for each in ast.walk(loop.header))
 
 
 def _is_batch(loop: Loop) -> bool:

@@ -154,7 +154,7 @@ def vendored(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("switch", [
     "from hardened import install\ninstall()\n", "import hardened\nhardened.install()\n",
     "from hardened import install as pool_all\npool_all(8)\n",
-    "from hardened.extension import Hardening\nHardening()\n",
+    "from hardened.extension import Hardening\nHardening()\n", "from hardened import adopt\nadopt(app)\n",
 ])  # fmt: skip
 def test_the_kits_install_makes_every_connect_a_lease(tmp_path: Path, switch: str) -> None:
     code = switch + HEAD + ROUTE + '    psycopg2.connect("").close()\n'
@@ -217,3 +217,18 @@ def test_a_pool_that_each_request_makes_is_found(tmp_path: Path, code: str) -> N
 @pytest.mark.parametrize("code", ONCE.values(), ids=ONCE.keys())
 def test_a_pool_that_is_made_once_is_left_alone(tmp_path: Path, code: str) -> None:
     assert places(RULE, tmp_path, {"app.py": HEAD + code}) == []
+
+
+def test_an_app_that_is_adopted_by_a_kit_that_was_not_read_is_pooled(tmp_path: Path) -> None:
+    code = HEAD + "from shop.hardened import adopt\nadopt(app)\n" + ROUTE + '    psycopg2.connect("").close()\n'
+    assert places(RULE, tmp_path, {"app.py": code}) == []
+
+
+def test_adopting_something_else_pools_nothing(tmp_path: Path) -> None:
+    code = HEAD + "from shelter import adopt\nadopt('cat')\n" + ROUTE + '    psycopg2.connect("").close()\n'
+    assert len(places(RULE, tmp_path, {"app.py": code})) == 1
+
+
+def test_a_pool_that_each_request_makes_is_found_in_an_adopted_app_too(tmp_path: Path) -> None:
+    code = HEAD + "from hardened import adopt\nadopt(app)\n" + next(iter(ANEW.values()))
+    assert len(places(RULE, tmp_path, {"app.py": code})) == 1

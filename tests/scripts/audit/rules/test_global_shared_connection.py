@@ -52,6 +52,13 @@ FOUND = {
         + VIEW + '    Database().conn.cursor().execute("SELECT 1")\n',
         ["10:13"],
     ),
+    "a singleton's, by a name of the view's own": (
+        "class Database:\n    _one = None\n    def __new__(cls):\n        if cls._one is None:\n"
+        "            cls._one = super().__new__(cls)\n            cls._one.conn = psycopg2.connect(\"\")\n"
+        '        return cls._one\n'
+        + VIEW + '    db = Database().conn\n    cur = db.cursor()\n    cur.execute("SELECT 1")\n',
+        ["10:13"],
+    ),
     "a singleton whose constructor asks": (
         "class Database:\n    _one = None\n    def __new__(cls):\n        if cls._one is None:\n"
         "            cls._one = super().__new__(cls)\n        return cls._one\n"
@@ -198,3 +205,16 @@ def test_an_object_made_at_import_of_a_class_that_requests_make_too_is_found(
 ], ids=["no request uses it", "each request has its own", "a script's", "it keeps no connection"])  # fmt: skip
 def test_other_objects_with_connections_are_left_alone(tmp_path: Path, code: str) -> None:
     assert places(RULE, tmp_path, {"app.py": HEAD + code}) == []
+
+
+ADOPTED = HEAD + "from hardened import adopt, connection_per_request, cursor_per_request\nadopt(app)\n"
+
+
+def test_adopting_the_app_leaves_a_connection_of_the_process_shared(tmp_path: Path) -> None:
+    assert len(places(RULE, tmp_path, {"app.py": ADOPTED + 'conn = psycopg2.connect("")\n' + USE})) == 1
+
+
+def test_one_that_stands_for_the_requests_own_is_left_alone(tmp_path: Path) -> None:
+    code = 'conn = connection_per_request("")\ncur = cursor_per_request(conn)\n' + USE
+    code += '@app.get("/two")\ndef two():\n    cur.execute("SELECT 2")\n    return ""\n'
+    assert places(RULE, tmp_path, {"app.py": ADOPTED + code}) == []

@@ -917,3 +917,17 @@ def test_one_finding_per_function_names_the_others(tmp_path: Path) -> None:
     (found,) = findings(RULE, tmp_path / "two", written(code + "    b.commit()\n"))
     assert [place.line - HEAD.count("\n") for place in found.more] == [5]
     assert found.routes == ("GET /",) and found.severity is Severity.high
+
+
+ADOPTED = HEAD + "from hardened import adopt\nadopt(app)\n"
+
+
+def test_what_an_adopted_app_connects_goes_back_at_the_requests_end(tmp_path: Path) -> None:
+    code = '@app.get("/")\ndef home():\n    connect().cursor().execute("SELECT 1")\n    return ""\n'
+    assert places(RULE, tmp_path, {"app.py": HEAD + code}) != []
+    assert places(RULE, tmp_path, {"app.py": ADOPTED + code}) == []
+
+
+def test_a_pool_of_an_adopted_apps_own_does_not_get_its_connections_back(tmp_path: Path) -> None:
+    code = '@app.get("/")\ndef home():\n    conn = pool.getconn()\n    conn.cursor().execute("SELECT 1")\n'
+    assert len(places(RULE, tmp_path, {"app.py": ADOPTED + code})) == 1

@@ -108,3 +108,11 @@ def test_a_transaction_that_stays_aborted_is_found(tmp_path: Path, code: str, pl
 @pytest.mark.parametrize("code", FINE.values(), ids=FINE.keys())
 def test_what_is_rolled_back_is_left_alone(tmp_path: Path, code: str) -> None:
     assert places(RULE, tmp_path, {"app.py": code}) == []
+
+
+def test_one_that_stands_for_the_requests_own_is_left_alone(tmp_path: Path) -> None:
+    code = "import psycopg2\nfrom flask import Flask\nfrom hardened import adopt, connection_per_request\n" \
+        "app = Flask(__name__)\nadopt(app)\nconn = {}('')\n@app.post('/')\ndef add():\n" \
+        "    cur = conn.cursor()\n    cur.execute('INSERT INTO t VALUES (1)')\n    conn.commit()\n"  # fmt: skip
+    assert len(places(RULE, tmp_path, {"app.py": code.format("psycopg2.connect")})) == 1
+    assert places(RULE, tmp_path, {"app.py": code.format("connection_per_request")}) == []

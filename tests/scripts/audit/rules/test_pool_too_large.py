@@ -65,3 +65,9 @@ def test_the_servers_own_limit_counts(tmp_path: Path) -> None:
 def test_a_pooler_in_front_holds_the_number(tmp_path: Path) -> None:
     pooler = {"pgbouncer.ini": "[pgbouncer]\npool_mode = transaction\n"}
     assert places(RULE, tmp_path, app("1, 100, ''") | pooler) == []
+
+
+def test_the_kits_pool_has_a_size_as_well(tmp_path: Path) -> None:
+    code = "from flask import Flask\nfrom hardened import ThreadedConnectionPool\napp = Flask(__name__)\n" \
+        "pool = ThreadedConnectionPool(1, 500, '')\n@app.get('/')\ndef home():\n    return ''\n"  # fmt: skip
+    assert places(RULE, tmp_path, {"app.py": code}) == ["app.py:4:8"]

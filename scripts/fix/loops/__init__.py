@@ -1,0 +1,1 @@
+"""What the loop fixers know: the statements that a loop runs, with which values of its rows."""
