@@ -25,6 +25,7 @@ FIXABLE = frozenset({
     "pool-too-large",
     "query-in-loop",
     "random-secret-key",
+    "sql-injection",
     "unbounded-select",
 })  # fmt: skip
 

@@ -65,7 +65,7 @@ class Change:
         is_safe: Whether answers stay the same. False is applied only with `--unsafe-fixes`.
         note: What a person should know or do besides; empty when nothing.
         replaces: The calls, as written (`psycopg2.connect`) or by their last name (`format`), that another call
-            takes the place of here. Any other call that is gone after the edits makes the engine refuse the change.
+            takes the place of here. Any other call that is gone after the edits has the engine refuse the change.
     """
 
     findings: tuple[Finding, ...]

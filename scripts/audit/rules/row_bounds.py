@@ -26,31 +26,40 @@ def is_bounded(select: Select) -> bool:
     return is_chosen(select)
 
 
-def is_chosen(select: Select) -> bool:
-    """Whether a condition picks one owner's or one key's rows, here or in what it is joined with."""
-    if _is_picked(select):
+def is_chosen(select: Select, above: tuple[Select, ...] = ()) -> bool:
+    """Whether a condition picks one owner's or one key's rows, here or in what it is joined with.
+
+    Args:
+        above: What is being looked at: a recursive WITH leads back to it, and says nothing new there.
+    """
+    if any(each is select for each in above):
+        return False
+    above = (*above, select)
+    if _is_picked(select, above):
         return True
     inner = [*select.sources, *select.exists]
-    return any(is_chosen(each) or each.has_limit for each in inner) or (
-        bool(select.arms) and all(map(is_chosen, select.arms))
+    return any(is_chosen(each, above) or each.has_limit for each in inner) or (
+        bool(select.arms) and all(is_chosen(each, above) for each in select.arms)
     )
 
 
-def _is_picked(select: Select) -> bool:
+def _is_picked(select: Select, above: tuple[Select, ...]) -> bool:
     """Whether its own conditions pick one owner's or one key's rows, or a window of time."""
     required = [each for each in select.filters if not each.is_optional and not each.is_outer]
-    if any(_picks(each) for each in required) or _is_window(required):
+    if any(_picks(each, above) for each in required) or _is_window(required):
         return True
     sides = [each for each in select.filters if each.is_optional and not each.is_outer]
-    return bool(sides) and not select.has_unknown_filter and all(_picks(each) for each in sides)
+    return bool(sides) and not select.has_unknown_filter and all(_picks(each, above) for each in sides)
 
 
-def _picks(each: Filter) -> bool:
+def _picks(each: Filter, above: tuple[Select, ...]) -> bool:
     if each.operator not in EQUAL:
         return False
     if each.by == "select":
         inner = each.inner
-        return inner is not None and (is_chosen(inner) or inner.has_limit or (inner.is_one_row and _is_key(each)))
+        return inner is not None and (
+            is_chosen(inner, above) or inner.has_limit or (inner.is_one_row and _is_key(each))
+        )
     if each.by == "literal":
         return each.operator == "=" and _is_key(each)
     return True

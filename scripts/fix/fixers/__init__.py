@@ -15,10 +15,12 @@ from . import (
     n_plus_one,
     pool_at_import,
     random_secret_key,
+    sql_injection,
     unbounded_select,
 )
 
 FIXERS: tuple[Fixer, ...] = (
+    sql_injection.FIXER,
     hardcoded_credentials.FIXER,
     random_secret_key.FIXER,
     insecure_cookie.FIXER,

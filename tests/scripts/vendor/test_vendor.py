@@ -293,3 +293,11 @@ def test_what_is_beside_it_serves_the_app(shop: Path, url: str) -> None:
         cwd=shop, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stderr
+
+
+def test_the_docs_list_the_slices() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "vendor.md").read_text()
+    listed = {line.split()[0]: line.partition("kB")[2].split(", ") for line in text.splitlines() if " files " in line
+              and " kB  " in line}  # fmt: skip
+    listed = {name: [each.strip() for each in words] for name, words in listed.items()}
+    assert listed == {**{name: list(words[:-1]) for name, words in slices.SLICES.items()}, "all": ["everything"]}

@@ -1,0 +1,1 @@
+"""Texts of SQL that the code puts together from values: read to the character, and written with placeholders."""
