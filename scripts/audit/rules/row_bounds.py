@@ -22,7 +22,7 @@ def is_bounded(select: Select) -> bool:
     if select.arms:
         return all(is_bounded(arm) for arm in select.arms)
     if not select.tables and select.sources:
-        return _is_picked(select) or all(is_bounded(each) for each in select.sources)
+        return _is_picked(select, (select,)) or all(is_bounded(each) for each in select.sources)
     return is_chosen(select)
 
 

@@ -297,7 +297,6 @@ def test_what_is_beside_it_serves_the_app(shop: Path, url: str) -> None:
 
 def test_the_docs_list_the_slices() -> None:
     text = (Path(__file__).parents[3] / "docs" / "vendor.md").read_text()
-    listed = {line.split()[0]: line.partition("kB")[2].split(", ") for line in text.splitlines() if " files " in line
-              and " kB  " in line}  # fmt: skip
-    listed = {name: [each.strip() for each in words] for name, words in listed.items()}
+    rows = [line for line in text.splitlines() if " files " in line and " kB  " in line]
+    listed = {row.split()[0]: [each.strip() for each in row.partition("kB")[2].split(", ")] for row in rows}
     assert listed == {**{name: list(words[:-1]) for name, words in slices.SLICES.items()}, "all": ["everything"]}

@@ -1,0 +1,1 @@
+"""`harden adopt`: audit, vendor, fix and verify in one run, on a branch of its own."""

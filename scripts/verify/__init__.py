@@ -1,0 +1,1 @@
+"""`harden verify`: two versions of an app asked the same, over equal databases, and their answers compared."""
