@@ -71,6 +71,8 @@ class DropIn:
             pool = self._find(dsn, connection_factory, kwasync)
         if pool is None:
             return self._pass(dsn, connection_factory, kwasync)
+        if scope.outliving:
+            scope.reclaim_outliving()
         current = scope.current()
         if current is None:
             return pool.getconn()
@@ -137,6 +139,7 @@ class DropIn:
 
     def described(self) -> list[tuple[dict[str, Any], ReturningPool]]:
         """Return each pool with the database and the user it is for."""
+        scope.reclaim_outliving()  # what nobody refers to is not in use
         return [(_who(dsn), pool) for (dsn, _), pool in list(self.pools.items())]
 
     def close(self) -> None:

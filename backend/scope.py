@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,7 @@ class Scope:
         """Give back what the request left behind.
 
         What somebody still refers to, a global or a thread that the request started, is his: taken away it
-        would fail him, or run in the next request's transaction. It is closed when he lets go, as ever.
+        would fail him, or run in the next request's transaction. It goes back once he has let go.
         """
         self.kept.clear()
         shared, self._shared = self.shared, None
@@ -86,7 +87,27 @@ class Scope:
             # came by, each view that failed would keep its connection, and a few in a row the whole pool.
             gc.collect(1)
             self.reclaim()
+            outliving.extend(held for held in self._leases if held.is_held())
         self._leases = []
+
+
+# Leases that their requests have left in globals: `config.conn = connect()` lets go of the one before. Without a
+# reference of ours such a connection would be closed, and each request open another.
+outliving: deque[_Held] = deque()
+
+
+def reclaim_outliving() -> None:
+    """Give back the leases that have outlived their requests and that nobody refers to any more."""
+    for _ in range(len(outliving)):
+        try:
+            held = outliving.popleft()  # a single step: only one thread looks at it
+        except IndexError:
+            return
+        if held.is_held():
+            if sys.getrefcount(held.lease) == ABANDONED:
+                _close(held.lease)
+            else:
+                outliving.append(held)
 
 
 def _close(lease: Any) -> None:

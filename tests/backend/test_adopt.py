@@ -26,6 +26,13 @@ def _app(dsn: str) -> Flask:
         app.config["LEFT"] = conn.info.backend_pid
         raise RuntimeError("and never closes it")
 
+    @app.get("/keeps")
+    def keeps() -> Any:
+        app.config["CONN"] = psycopg2.connect(dsn)
+        cursor = app.config["CONN"].cursor()
+        cursor.execute("SELECT 1")
+        return [cursor.fetchone()[0]]
+
     @app.get("/rows")
     def rows() -> Any:
         def helper(number: int) -> Any:
@@ -51,6 +58,19 @@ def test_what_a_view_leaves_open_goes_back_when_the_request_ends(dsn: str) -> No
     (figures,) = drop_in.stats()
     assert figures["used"] == 0
     assert figures["opened"] == 1
+
+
+def test_what_a_global_keeps_goes_back_once_it_keeps_another(dsn: str) -> None:
+    app = _app(dsn)
+    for _ in range(10):
+        assert app.test_client().get("/keeps").json == [1]
+    drop_in = installed()
+    assert drop_in is not None
+    (figures,) = drop_in.stats()
+    assert figures["used"] == 1
+    assert figures["opened"] <= 2
+    assert not app.config["CONN"].closed  # it is still whose it was
+    del app.config["CONN"]
 
 
 def test_helpers_that_connect_20_times_take_one_connection(dsn: str) -> None:

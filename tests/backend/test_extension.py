@@ -38,7 +38,7 @@ def legacy(dsn: str) -> Iterator[Flask]:
 
 def used() -> int:
     drop_in = installed()
-    pools = list(drop_in.pools.values()) if drop_in is not None else [get_pool()]
+    pools = [pool for _, pool in drop_in.described()] if drop_in is not None else [get_pool()]
     return sum(pool.stats()["used"] for pool in pools)
 
 
