@@ -135,18 +135,22 @@ def _prove(
 
 
 def _guilty(story: Story, folder: Path, arguments: list[str], progress: Progress) -> Commit | None:
-    """Return the first commit whose answers differ from those of the start."""
+    """Return the first commit whose answers differ from those of the start, by halving, as `git bisect`."""
     head = git(folder, "rev-parse", "--abbrev-ref", "HEAD")
+    same, differing = -1, len(story.commits) - 1
     try:
-        for each in story.commits:
+        while differing - same > 1:
+            middle = (same + differing) // 2
+            each = story.commits[middle]
             progress(f"answers differ: looking at {each.name}")
             git(folder, "checkout", "--quiet", "--detach", each.name)
             found: Proof = proof(folder, story.start, arguments)
-            if not found.is_same and not found.reason:
-                return each
+            if found.reason:
+                return None
+            same, differing = (middle, differing) if found.is_same else (same, middle)
     finally:
         git(folder, "checkout", "--quiet", head)
-    return None
+    return story.commits[differing]
 
 
 def _page(repository: Repository) -> Path:

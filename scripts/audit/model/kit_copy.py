@@ -6,6 +6,7 @@ wrong, rules report the pool that they recommend, or a folder of the user's stay
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ def kit_folders(project: Project) -> tuple[str, ...]:
 def _told(project: Project) -> set[str]:
     """Return the folders whose manifest says so: a slice of the kit has few of its modules."""
     found = [path for path in project.files if path.rpartition("/")[2] == MANIFEST]
-    return {path.removesuffix(MANIFEST) for path in found if KIT in _text(project, path)}
+    return {path.removesuffix(MANIFEST) for path in found if is_manifest(project.root / path)}
 
 
-def _text(project: Project, path: str) -> str:
+def is_manifest(path: Path) -> bool:
+    """Whether a file is the manifest of a vendored copy."""
     try:
-        return project.text(path)
+        return KIT in path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return False
 
 
 def is_of_kit(project: Project, path: str) -> bool:

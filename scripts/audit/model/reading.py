@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .code import Module
 from .declare import declare
+from .kit_copy import MANIFEST, is_manifest
 from .newer_syntax import newer_needed, requoted
 from .project import Broken, Project
 
@@ -74,6 +75,8 @@ def _files(folder: Path, exclude: tuple[str, ...], project: Project) -> Iterator
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         here = Path(parent)
         folders[:] = sorted(name for name in folders if _is_entered(here / name, folder, exclude))
+        if MANIFEST in names and here != folder and is_manifest(here / MANIFEST):
+            folders[:], names = [], [MANIFEST]  # the kit's own runtime: no code of the app
         for name in sorted(names):
             path = here / name
             relative = path.relative_to(folder).as_posix()
