@@ -57,7 +57,10 @@ def beside(place: Place) -> Iterator[Beside]:
     repository = Repository(place.root)
     found, candidate = find_target(repository)
     target = str(found.value) if candidate is not None else ""
-    if target:
+    if not place.is_at_root:
+        parent, name = place.folder.rpartition("/")[0], place.package
+        yield Beside("wsgi.py", None, f"not made: {parent}/ is no package, so {name} is imported from there")
+    elif target:
         yield from _missing(place, "wsgi.py", _wsgi(place, target), f"serves {target}")
         yield from _missing(place, "gunicorn.conf.py", _gunicorn(place, target), "workers, threads and timeouts")
     else:

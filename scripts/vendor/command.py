@@ -72,8 +72,8 @@ def _existing(options: argparse.Namespace) -> Place:
 
 def _recover_all(root: Path) -> None:
     """Finish what a killed run has left: a copy that is moved aside would not be found."""
-    for old in [*root.glob(".*.vendor-old"), *root.glob("*/.*.vendor-old")]:
-        swap.recover(old.with_name(old.name[1:].removesuffix(".vendor-old")))
+    for left in [path for suffix in swap.SUFFIXES for path in root.rglob(f".*{suffix}")]:
+        swap.recover(left.with_name(left.name[1:].rpartition(".vendor-")[0]))
 
 
 def vendor(options: argparse.Namespace) -> int:

@@ -96,7 +96,7 @@ def _merged(base: bytes, mine: bytes, theirs: bytes) -> tuple[bytes, int]:
     with tempfile.TemporaryDirectory(prefix="harden-vendor-") as folder:
         paths = [Path(folder) / name for name in ("yours", "delivered", "new")]
         for path, data in zip(paths, (mine, base, theirs)):  # noqa: B905 -- of one length
-            path.write_bytes(data)
+            path.write_bytes(data.replace(b"\r\n", b"\n"))  # a checkout may have other line ends than the kit
         command = ["git", "merge-file", "-p", "-L", "yours", "-L", "delivered", "-L", "new", *map(str, paths)]
         try:
             done = subprocess.run(command, capture_output=True, timeout=60, check=False)
@@ -107,7 +107,8 @@ def _merged(base: bytes, mine: bytes, theirs: bytes) -> tuple[bytes, int]:
     if done.returncode < 0 or done.returncode > 127:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]
         raise CommandError(f"git merge-file failed: {said[-1]}")
-    return done.stdout, done.returncode
+    text = done.stdout.replace(b"\n", b"\r\n") if b"\r\n" in mine else done.stdout
+    return text, done.returncode
 
 
 def _same(one: bytes, other: bytes) -> bool:

@@ -29,6 +29,11 @@ class Place:
     package: str
 
     @property
+    def is_at_root(self) -> bool:
+        """Whether it is imported from the repository's own folder, as what stands beside it does."""
+        return self.package.replace(".", "/") == self.folder
+
+    @property
     def path(self) -> Path:
         """The folder itself."""
         return self.root / self.folder
@@ -94,12 +99,12 @@ def _check_free(found: Place) -> None:
         raise CommandError(f"{found.path} is there already and no vendored copy; name another with --into")
     if found.path.is_symlink():
         raise CommandError(f"{found.path} is a link; name a folder with --into")
-    if "." in found.package:
+    if found.path.with_suffix(".py").exists():
+        raise CommandError(f"{found.folder}.py is there already, and would be hidden; name another with --into")
+    if "/" in found.folder:
         return
     if name in sys.stdlib_module_names:
         raise CommandError(f"{name!r} is a module of Python; imports of it would find the copy: name another")
-    if (found.path.parent / f"{name}.py").exists():
-        raise CommandError(f"{found.folder}.py is there already, and would be hidden; name another with --into")
     if name in _installed():
         raise CommandError(
             f"{name!r} is an installed package, which the copy would hide; name another with --into"

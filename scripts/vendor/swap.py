@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ..errors import CommandError
 
+SUFFIXES = (".vendor-new", ".vendor-old")
+
 
 def _new(target: Path) -> Path:
     return target.with_name(f".{target.name}.vendor-new")

@@ -16,8 +16,8 @@ from ...audit.model.values import Connection, Container, Cursor
 from ...audit.rules.sql_texts import Built, built
 from ..fixer import Change, Context, Edit, Fixer, Left
 from ..source import Source
-from ..sqltext.bound import escapes
 from ..sqltext.carried import assignment, check_same
+from ..sqltext.doubts import check_no_sql, check_not_escaped, may_be_row
 from ..sqltext.literals import Unreadable, Value
 from ..sqltext.rewrite import NO_VALUE, Bound, Knowledge, rewritten
 from ..sqltext.template import Template, template
@@ -36,6 +36,8 @@ clause = ALLOWED.get(asked)
 if clause is None:
     abort(400)"""
 HELPER = "def run(sql, values=None):\n    cur.execute(sql, values)\n\nrun(\"... WHERE id = %s\", (value,))"
+PLAIN = "safe when callers give plain values, and no SQL (NULL, 'quoted') in them"
+DOUBT = "safe when the value is written as its column's type: '007' is stored as it is, and '9.99' is no integer"
 WIDTH = 110  # characters of a line
 GONE = ("format", "replace", "str", "join", "map", "strip")
 
@@ -76,8 +78,8 @@ def _answer(context: Context, finding: Finding, found: Built | None) -> Change |
     edits = (*bound.edits, *_values(source, call, bound.values))
     sources = {each for text in found.texts for hole in text.holes for each in hole.sources if not hole.is_number}
     is_one_each = all(len(text.holes) == len(made.values) for text in found.texts)
-    is_safe = not bound.is_plain or (is_one_each and sources <= _OUTSIDE)
-    note = "" if is_safe else "safe when callers give plain values, and no SQL (NULL, 'quoted') in them"
+    is_safe = not bound.is_plain or (is_one_each and sources <= _OUTSIDE and not bound.is_doubtful)
+    note = "" if is_safe else DOUBT if bound.is_doubtful else PLAIN
     return Change(
         (finding,), Place(finding.place.path, made.node.lineno), "values are bound: %s, and beside the text",
         edits, is_safe, note=note, replaces=GONE,
@@ -121,19 +123,14 @@ def _bound(source: Source, found: Built, call: ast.Call) -> tuple[Bound, Templat
     if store is not None:
         check_same(module, store, call, made.values)
     for value in made.values:
-        _check_not_escaped(scope, value)
-    if isinstance(made.node, ast.BinOp) and isinstance(made.node.right, ast.Name):
-        _check_no_tuple(found, scope, made.node.right.id)
-    return rewritten(source.path, made, _given(source, call), _knowledge(found, scope, len(made.values))), made
-
-
-def _check_not_escaped(scope: ast.AST, value: Value) -> None:
-    """Refuse a variable that was escaped before: binding would double that."""
-    used = {each.id for each in ast.walk(value.node) if isinstance(each, ast.Name)}
-    for each in ast.walk(scope):
-        targets = each.targets if isinstance(each, ast.Assign) and escapes(each.value) else []
-        if any(isinstance(to, ast.Name) and to.id in used for to in targets):
-            raise Unreadable(f"`{value.text}` is escaped by hand before; bind it as it is, without that")
+        check_not_escaped(scope, value)
+    is_filled = isinstance(made.node, ast.BinOp) and isinstance(made.node.op, ast.Mod)
+    if is_filled and isinstance(made.node, ast.BinOp) and not isinstance(made.node.right, (ast.Tuple, ast.Dict)):
+        _check_no_tuple(found, scope, made.node.right)
+    bound = rewritten(source.path, made, _given(source, call), _knowledge(found, scope, len(made.values)))
+    for value in made.values if bound.is_plain else ():
+        check_no_sql(scope, value)
+    return bound, made
 
 
 def _check_builtins(found: Built, values: tuple[str, ...]) -> None:
@@ -147,19 +144,12 @@ def _check_builtins(found: Built, values: tuple[str, ...]) -> None:
             raise Unreadable(f"`{name}` is not Python's own in this file; rename it")
 
 
-def _check_no_tuple(found: Built, scope: ast.AST, name: str) -> None:
-    """Refuse `text % name` where the name is a tuple, whose elements it takes."""
+def _check_no_tuple(found: Built, scope: ast.AST, node: ast.expr) -> None:
+    """Refuse `text % value` where the value may be a tuple or a row, whose elements it takes."""
     given = (values for caller in found.call.function.callers
              for values in (*caller.arguments, *caller.keywords.values()))  # fmt: skip
-    stored = [each.value for each in ast.walk(scope) if isinstance(each, ast.Assign)
-              and any(isinstance(to, ast.Name) and to.id == name for to in each.targets)]  # fmt: skip
-    is_made = any(isinstance(each, ast.Tuple) or _is_tuple_call(each) for each in stored)
-    if is_made or any(isinstance(value, Container) for values in given for value in values):
+    if may_be_row(scope, node) or any(isinstance(value, Container) for values in given for value in values):
         raise Unreadable("what fills the fields of `%` is not written out")
-
-
-def _is_tuple_call(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tuple"
 
 
 def _given(source: Source, call: ast.Call) -> list[str]:

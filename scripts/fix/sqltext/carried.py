@@ -14,6 +14,8 @@ from ..layout import block_of
 from .literals import Unreadable, Value
 from .purity import is_pure, names
 
+_CHANGES = ("add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "remove", "reverse",
+            "setdefault", "sort", "update")  # fmt: skip
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
@@ -102,9 +104,9 @@ def check_same(module: Module, store: ast.Assign, call: ast.Call, values: Iterab
 def _may_change(module: Module, node: ast.Name, value: Value) -> bool:
     if not isinstance(node.ctx, ast.Load):
         return True
-    if isinstance(value.node, ast.Name):
-        return False
     parent = module.parents[node]
+    if isinstance(value.node, ast.Name):
+        return isinstance(parent, ast.Attribute) and parent.attr in _CHANGES
     if isinstance(parent, (ast.Attribute, ast.Subscript)):
         above = module.parents[parent]
         is_called = isinstance(above, ast.Call) and above.func is parent and isinstance(parent, ast.Attribute)

@@ -11,12 +11,16 @@ from typing import Any
 
 from ...audit.sql.tree import Node, kind, parse, walk
 
+_EQUALITIES = ("=", "<>", "!=")
 _COMPARISONS = ("=", "<>", "!=", "<", ">", "<=", ">=")
-COLUMN, LIST, OTHER = "column", "list", "other"
+EQUAL, COLUMN, LIST, OTHER = "equal", "column", "list", "other"
 
 
 def positions(sql: str) -> dict[int, str] | None:
-    """Return for each `$n` where it stands: beside a column or in its place, alone in a list, elsewhere.
+    """Return for each `$n` where it stands.
+
+    EQUAL: what equals a column, or a LIMIT. COLUMN: what is ordered against a column or stored in one, where the
+    text '007' may be another value than the number. LIST: alone in a list. OTHER: elsewhere.
 
     Returns None when PostgreSQL would not take the statement.
     """
@@ -38,7 +42,7 @@ def _of(name: str, fields: Node) -> dict[int, str]:
         values = [each.get("ResTarget", {}).get("val") for each in fields.get("targetList", ())]
         return dict.fromkeys(_numbers(values), COLUMN)
     if name == "SelectStmt":
-        return dict.fromkeys(_numbers([fields.get("limitCount"), fields.get("limitOffset")]), COLUMN)
+        return dict.fromkeys(_numbers([fields.get("limitCount"), fields.get("limitOffset")]), EQUAL)
     return {}
 
 
@@ -48,7 +52,7 @@ def _compared(fields: Node) -> dict[int, str]:
     operator = fields["name"][0].get("String", {}).get("sval")
     which, right = fields.get("kind"), fields.get("rexpr", {})
     if which == "AEXPR_OP" and operator in _COMPARISONS:
-        return dict.fromkeys(_numbers([right]), COLUMN)
+        return dict.fromkeys(_numbers([right]), EQUAL if operator in _EQUALITIES else COLUMN)
     items = right.get("List", {}).get("items", ())
     if which == "AEXPR_IN":
         return dict.fromkeys(_numbers(items), LIST if len(items) == 1 else COLUMN)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..fixer import Edit
 from .bound import bare, elements, escapes, is_number, quoted, unescaped
 from .literals import Item, Unreadable, Value
-from .positions import COLUMN, LIST, positions
+from .positions import COLUMN, EQUAL, LIST, positions
 from .quoting import Group, groups
 from .template import Template
 
@@ -31,11 +31,13 @@ class Bound:
         values: The source of what is bound, in the order of the placeholders; those that the call gave already are
             among them.
         is_plain: Whether a value without quotes around it went in that may be a string.
+        is_doubtful: Whether one went in where '007' or '9.99' may be something else than the number.
     """
 
     edits: tuple[Edit, ...]
     values: tuple[str, ...]
     is_plain: bool
+    is_doubtful: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def rewritten(path: str, made: Template, given: Sequence[str], known: Knowledge)
     if where is None:
         raise Unreadable(NO_VALUE)
     numbers = iter(range(1, len(found) + 1))
-    bound, is_plain = [], False
+    bound, is_plain, is_doubtful = [], False, False
     for each in found:
         number = next(numbers)
         if each.is_quoted:
@@ -72,9 +74,10 @@ def rewritten(path: str, made: Template, given: Sequence[str], known: Knowledge)
             continue
         text, is_open = _bare(made.items, each, where.get(number, ""), known)
         is_plain = is_plain or is_open
+        is_doubtful = is_doubtful or (is_open and where.get(number) == COLUMN)
         bound.append(text)
     values = _in_order(made.items, found, bound, given)
-    return Bound(tuple(_edits(path, made, found, bool(given))), values, is_plain)
+    return Bound(tuple(_edits(path, made, found, bool(given))), values, is_plain, is_doubtful)
 
 
 def _widened(items: Sequence[Item], group: Group) -> Group:
@@ -122,9 +125,9 @@ def _bare(items: Sequence[Item], group: Group, where: str, known: Knowledge) -> 
         raise Unreadable("a value is escaped by hand; bind it as it is, without that")
     if value.kind == "number" or is_number(value) or known.is_number(value):
         return bare(value), False
-    if where == LIST and not known.is_text(value):
+    if where == LIST:
         raise Unreadable("the value in `IN (...)` may be a list joined by commas; bind `IN %s` and a tuple")
-    if where not in (COLUMN, LIST):
+    if where not in (COLUMN, EQUAL):
         raise Unreadable("a value stands where its type matters and is not known; convert it with `int()` first")
     return bare(value), True
 

@@ -151,6 +151,37 @@ def test_an_upgrade_replaces_merges_adds_and_removes(shop: Path, capsys: Any) ->
     assert manifest.read(folder).version == manifest.version()
 
 
+def test_an_edited_copy_with_other_line_ends_is_merged_and_keeps_them(shop: Path) -> None:
+    _run(shop)
+    folder = shop / "hardened"
+    http = (folder / "http.py").read_bytes()
+    _older(folder, {"http.py": b"# old\n" + http})
+    (folder / "http.py").write_bytes((b"# old\n" + http + b"# mine\n").replace(b"\n", b"\r\n"))
+    assert _run(shop, "--upgrade") == 0
+    assert (folder / "http.py").read_bytes() == (http + b"# mine\n").replace(b"\n", b"\r\n")
+
+
+def test_what_a_killed_run_has_left_anywhere_is_put_away_by_the_next(shop: Path) -> None:
+    _run(shop, "--into", "app/db/kit", "--no-files")
+    folder = shop / "app" / "db"
+    (folder / "kit").rename(folder / ".kit.vendor-old")
+    (folder / ".kit.vendor-new").mkdir()
+    (folder / ".kit.vendor-new" / manifest.NAME).write_text("{}")
+    assert _run(shop, "--status") == 0
+    assert [path.name for path in folder.iterdir()] == ["kit"]
+
+
+def test_a_copy_below_what_is_no_package_gets_no_entry_point_that_could_not_import_it(
+    shop: Path, capsys: Any
+) -> None:
+    assert _run(shop, "--into", "src/kit") == 0
+    assert not (shop / "wsgi.py").exists()
+    assert "src/ is no package" in capsys.readouterr().out
+    (shop / "app").mkdir()
+    (shop / "app" / "db.py").write_text("")
+    assert _run(shop, "--into", "app/db") == 2
+
+
 def test_a_conflict_writes_nothing_and_shows_where(shop: Path, tmp_path: Path, capsys: Any) -> None:
     _run(shop)
     folder = shop / "hardened"

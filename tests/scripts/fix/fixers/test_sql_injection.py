@@ -197,6 +197,16 @@ def test_a_bare_value_of_any_caller_is_unsafe() -> None:
         ("""q = f"SELECT * FROM t WHERE a = '{name.pop()}'"\ncur.execute(q)""", "called later"),
         ("""q = 'SELECT 1'\nif name:\n    q = f"SELECT '{name}'"\ncur.execute(q)""", "another branch"),
         ("""safe = name.replace("'", "''")\ncur.execute(f"SELECT * FROM t WHERE a = '{safe}'")""", "by hand"),
+        ("""row = cur.fetchone()\ncur.execute("SELECT * FROM t WHERE a = '%s'" % row)""", "not written out"),
+        ("""for row in name:\n    cur.execute("SELECT * FROM t WHERE a = '%s'" % row)""", "not written out"),
+        ("""cur.execute("SELECT * FROM t WHERE a = '%s'" % name[0])""", "not written out"),
+        ("""cur.execute(f"SELECT * FROM t WHERE a = {repr(name)}")""", "quotes or SQL of its own"),
+        ("""q = "'" + name + "'"\ncur.execute(f"SELECT * FROM t WHERE a = {q}")""", "quotes or SQL of its own"),
+        ("""q = name if name else "NULL"\ncur.execute(f"SELECT * FROM t WHERE a = {q}")""", "SQL of its own"),
+        ("""cur.execute(f"SELECT * FROM t WHERE a = {name or 'NULL'}")""", "SQL of its own"),
+        ("""cur.execute(f"SELECT * FROM t WHERE id IN ({name})")""", "list joined by commas"),
+        ("""q = f"SELECT * FROM t WHERE a = '{name}'"\nname.append(2)\ncur.execute(q)""", "another value"),
+        ("""x = name.replace("'", "''")\ny = x.strip()\ncur.execute(f"SELECT '{y}'")""", "by hand"),
         ("""cur.execute(f"SELECT * FROM t WHERE id = {number}", number)""", "not written out"),
         ("""cur.execute(f"SELECT * FROM t WHERE b = %(b)s AND id = {number}", {'b': 1})""", "not written out"),
         ("""cur.executemany(f"INSERT INTO t VALUES (%s, '{name}')", [(1,)])""", "not a plain `execute`"),
@@ -242,3 +252,17 @@ def test_a_cursor_of_unknown_making_is_left_where_another_driver_is_imported() -
 def test_another_driver_is_left_alone() -> None:
     source = HEAD.replace("psycopg2", "sqlite3") + """    cur.execute(f"SELECT * FROM t WHERE a = '{name}'")\n"""
     assert fixed_by((FIXER,), {"app.py": source}, "sql-injection", unsafe=True).files["app.py"] == source
+
+
+@pytest.mark.parametrize("where", ["id < {}", "id >= {}"])
+def test_a_bare_string_that_is_ordered_or_stored_is_unsafe(where: str) -> None:
+    """'9.99' is no integer, and '007' is not 7: what was a number in the text may be another value as a string."""
+    source = (
+        "import psycopg2\nfrom flask import Flask\n\napp = Flask(__name__)\n\n\n@app.route('/<value>')\n"
+        "def find(value):\n    cur = psycopg2.connect('').cursor()\n"
+        f"    cur.execute(f\"SELECT * FROM t WHERE {where.format('{value}')}\")\n"
+    )
+    assert not fixed_by((FIXER,), {"app.py": source}, "sql-injection").changes
+    assert fixed_by((FIXER,), {"app.py": source}, "sql-injection", unsafe=True).changes
+    equal = source.replace(where.format("{value}"), "id = {value}")
+    assert fixed_by((FIXER,), {"app.py": equal}, "sql-injection").changes
