@@ -81,6 +81,8 @@ def _import_module(name: str) -> ModuleType:
     taken = getattr(sys.modules.get(name), "__file__", None)
     if taken and own.is_file() and not own.samefile(taken):
         return _import_file(own)  # `wsgi:app`, while our own module of that name is being imported
+    if not taken and "." not in name and own.is_file():
+        return _run(own.resolve(), name)  # a script: calls behind `app.run()` are left out too
     return importlib.import_module(name)
 
 
@@ -95,7 +97,12 @@ def _import_file(path: Path) -> ModuleType:
         name = f"harden_app_{name}"  # the app's own `wsgi.py`, for one, while ours is being imported
     if "." in name:
         importlib.import_module(name.rpartition(".")[0])
-    loader = _ScriptLoader(name, str(path.resolve()))
+    return _run(path.resolve(), name)
+
+
+def _run(path: Path, name: str) -> ModuleType:
+    """Import a file as the module of a name."""
+    loader = _ScriptLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     if spec is None:
         raise AppLoadError(f"{path} cannot be imported; is it a Python file?")

@@ -96,6 +96,13 @@ def test_calls_after_a_guarded_run_are_left_out(write: Write) -> None:
     assert sys.modules["loader_guarded"].log == []
 
 
+def test_calls_after_the_run_are_left_out_of_a_module_by_its_name_as_well(write: Write) -> None:
+    """`main:app` is what `harden init` and `harden vendor` write for a script at the root."""
+    write("loader_named.py", APP + "log = []\napp.run(debug=True)\nlog.append('closed')\n")
+    load_app("loader_named:app")
+    assert sys.modules["loader_named"].log == []
+
+
 def test_module_of_the_name_wsgi_is_the_apps_own_while_ours_is_imported(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
