@@ -145,6 +145,7 @@ def _request_scope() -> scope.Scope | None:
         current = kept.get("_harden_scope")
         if current is None:
             current = kept._harden_scope = scope.Scope()
+            current.is_of_request = False
         return current
     current = scope.Scope()
     scopes.append(current)

@@ -47,6 +47,12 @@ def cursor_per_request(conn: Any, *args: Any, **kwargs: Any) -> Any:
     return LocalProxy(_Cursors(conn, args, kwargs).current)
 
 
+def _request() -> scope.Scope | None:
+    """Return the scope of the current request; an app context that was pushed at import is none."""
+    current = scope.current()
+    return current if current is not None and current.is_of_request else None
+
+
 class _Connections:
     """The connections behind one proxy."""
 
@@ -58,7 +64,7 @@ class _Connections:
         self._outside: Any = None
 
     def current(self) -> Any:
-        current = scope.current()
+        current = _request()
         if current is None:
             return self._of_process()
         conn = current.kept.get(self)
@@ -91,7 +97,7 @@ class _Cursors:
         self._outside: Any = None
 
     def current(self) -> Any:
-        current = scope.current()
+        current = _request()
         conn = self._conn._get_current_object() if isinstance(self._conn, LocalProxy) else self._conn
         cursor = self._outside if current is None else current.kept.get(self)
         if cursor is None or cursor.connection is not conn or (current is not None and cursor.closed):

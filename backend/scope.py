@@ -38,7 +38,10 @@ class Scope:
 
     Attributes:
         kept: what others keep for the request's length; let go of when it ends.
+        is_of_request: False for what lives as long as an app context alone, which may be the process's length.
     """
+
+    is_of_request = True
 
     def __init__(self) -> None:
         self.kept: dict[Any, Any] = {}

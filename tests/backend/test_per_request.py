@@ -97,6 +97,21 @@ def test_session_settings_made_at_import_are_each_requests(app: Flask) -> None:
     conn.close()
 
 
+def test_an_app_context_pushed_at_import_is_no_request(app: Flask) -> None:
+    conn = app.config["CONN"]
+    context = app.app_context()
+    context.push()
+    try:
+        conn.autocommit = True
+        pid = conn.info.backend_pid
+        assert app.test_client().get("/settings").json[0] is True
+        assert app.test_client().get("/pid").json[0] != pid
+    finally:
+        context.pop()
+    assert conn.info.backend_pid == pid
+    conn.close()
+
+
 def test_a_cursor_that_a_helper_closed_is_made_again_for_the_next(app: Flask) -> None:
     cursor = app.config["CURSOR"]
 
