@@ -16,7 +16,12 @@ class WriteError(OSError):
 
 
 def write_atomically(path: Path | str, text: str) -> None:
-    """Write text as UTF-8 through a temporary file beside it, synced before it takes the name.
+    """Write text as UTF-8, as `write_bytes_atomically`."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path | str, data: bytes) -> None:
+    """Write bytes through a temporary file beside it, synced before it takes the name.
 
     An existing file keeps its mode, a new one gets the umask's; a symlink stays and its target is replaced.
 
@@ -27,8 +32,8 @@ def write_atomically(path: Path | str, text: str) -> None:
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         # Not mkstemp: its mode 0600 would make a report unreadable for the web server beside it.
-        with draft.open("x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with draft.open("xb") as file:
+            file.write(data)
             file.flush()
             _keep_mode(target, file.fileno())
             os.fsync(file.fileno())

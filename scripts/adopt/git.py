@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..audit.evidence.tracked import SAFE
 from ..errors import CommandError
 
 DEADLINE = 120.0  # seconds
-NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}", "-c", "commit.gpgSign=false", "-c", "gc.auto=0")
+QUIET = (*SAFE, "-c", "commit.gpgSign=false", "-c", "gc.auto=0")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def git(folder: Path, *arguments: str) -> str:
     }
     try:
         done = subprocess.run(
-            ["git", *NO_HOOKS, *arguments],
+            ["git", *QUIET, *arguments],
             cwd=folder, capture_output=True, text=True, errors="replace", timeout=DEADLINE, check=False,
             env={**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
         )  # fmt: skip

@@ -6,11 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
+from ..atomic import write_bytes_atomically
 from . import copy, manifest, slices, swap
 from .make import make, planned
 from .merge import Merged, merge
 from .place import DEFAULT, Place, find, place
-from .written import write_bytes
 
 EXAMPLES = """\
 examples:
@@ -143,7 +143,7 @@ def _refused(target: Place, merged: Merged, folder: Path | None) -> int:
         return 1
     for name, data in merged.marked.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(folder / name, data)
+        write_bytes_atomically(folder / name, data)
     print(f"{len(merged.marked)} file(s) with conflicts marked in {folder}")
     return 1
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..atomic import WriteError
+from ..atomic import WriteError, write_bytes_atomically
 from ..errors import CommandError
 from . import copy, manifest, slices, swap
 from .beside import Beside, beside
 from .place import Place, place
-from .written import write_bytes
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def make(made: Made) -> None:
     for each in made.beside:
         if each.data is not None:
             try:
-                write_bytes(made.place.root / each.path, each.data)
+                write_bytes_atomically(made.place.root / each.path, each.data)
             except WriteError as error:
                 raise CommandError(str(error)) from None
 
