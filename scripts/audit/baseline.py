@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..atomic import write_atomically
 from ..errors import CommandError
 from .finding import Finding
 from .fingerprints import Fingerprint
-from .run import Result
 
 VERSION = 1
+
+
+class Looked(Protocol):
+    """What is compared: an audit's result, or the doctor's."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """All of them, in order."""
+
+    def fingerprint(self, finding: Finding) -> Fingerprint:
+        """Return what stays of a finding from run to run."""
 
 
 class Compared(NamedTuple):
@@ -27,12 +37,12 @@ class Compared(NamedTuple):
     gone: int
 
 
-def counted(result: Result) -> Counter[Fingerprint]:
+def counted(result: Looked) -> Counter[Fingerprint]:
     """Return a result's findings as a baseline keeps them."""
     return Counter(result.fingerprint(each) for each in result.findings)
 
 
-def compared(result: Result, before: Counter[Fingerprint]) -> Compared:
+def compared(result: Looked, before: Counter[Fingerprint]) -> Compared:
     """Return the findings that are more than the known ones; of equal ones the last are new."""
     left = before.copy()
     new = []
@@ -45,13 +55,13 @@ def compared(result: Result, before: Counter[Fingerprint]) -> Compared:
     return Compared(tuple(new), left.total())
 
 
-def written(result: Result) -> str:
+def written(result: Looked) -> str:
     """Return the text of a baseline: sorted, so that it merges and diffs well."""
     entries = [{**known._asdict(), "count": count} for known, count in sorted(_rows(counted(result)))]
     return json.dumps({"version": VERSION, "findings": entries}, indent=1, ensure_ascii=False) + "\n"
 
 
-def write(result: Result, path: Path) -> None:
+def write(result: Looked, path: Path) -> None:
     """Write a baseline.
 
     Raises:
@@ -80,7 +90,7 @@ def read(path: Path) -> Counter[Fingerprint]:
             f"cannot read the baseline {path}: {error.strerror}; make it with --write-baseline"
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise CommandError(f"{path} is no baseline of harden audit; {advice}") from None
+        raise CommandError(f"{path} is no baseline of this command; {advice}") from None
 
 
 class _Row(NamedTuple):

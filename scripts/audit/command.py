@@ -7,20 +7,17 @@ it is ignored, excluded or in the baseline.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-from ..atomic import write_atomically
 from ..errors import CommandError
 from ..progress import Progress
 from . import baseline
 from .changed import at_revision
-from .finding import Confidence, Finding, Severity
-from .report import document, github, junit, rule_pages, sarif, text
+from .finding import Finding
 from .report.report import Report, numbered
+from .reporting import add_gate, add_help, add_output, code, explained, say, sure, write
 from .rule import Rule
 from .rules import RULES, broken_file
 from .run import Result, audit
@@ -34,24 +31,6 @@ examples:
   scripts/harden audit . --baseline audit.json              only what is not known yet
   scripts/harden audit --explain n-plus-one                 why, and what to do
 """
-NEVER = "never"
-
-
-def _page(report: Report) -> str:
-    from .report import page  # jinja2 is needed for this format only
-
-    return page.render(report)
-
-
-FORMATS: dict[str, Callable[[Report], str]] = {
-    "text": text.render,
-    "json": document.render,
-    "sarif": sarif.render,
-    "github": github.render,
-    "junit": junit.render,
-    "html": _page,
-}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
@@ -64,34 +43,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         + EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", nargs="?", type=Path, default=Path(), help="folder or .py file")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="write there instead of stdout")
-    parser.add_argument("--select", metavar="RULES", type=_words, action="extend", default=[], help="only these")
-    parser.add_argument("--ignore", metavar="RULES", type=_words, action="extend", default=[], help="not these")
+    add_output(parser)
     parser.add_argument(
         "--exclude", metavar="GLOB", action="append", default=[], help="leave paths out; repeatable"
     )
-    parser.add_argument("--min-confidence", choices=Confidence.__members__, default="low", help="default: low")
-    parser.add_argument("--fail-on", choices=[*Severity.__members__, NEVER], default="low",
-                        help="exit 1 from this severity (default: low)")  # fmt: skip
-    parser.add_argument("--baseline", metavar="FILE", type=Path, help="leave out what this file knows")
-    parser.add_argument("--write-baseline", metavar="FILE", type=Path, help="know today's findings from now on")
+    add_gate(parser)
     parser.add_argument("--diff-base", metavar="REV", help="only what came since this git revision")
-    parser.add_argument("--explain", metavar="RULE", help="all about a rule")
-    parser.add_argument("--list-rules", action="store_true", help="the rules, one a line")
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    add_help(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Audit; returns the exit code."""
-    if options.list_rules:
-        print(rule_pages.listed(RULES), end="")
-        return 0
-    if options.explain is not None:
-        print("\n".join(rule_pages.explained(rule) for rule in known(options.explain, RULES)), end="")
+    if explained(options, RULES):
         return 0
     started = time.monotonic()
     rules = _rules(options)
@@ -99,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     result = _sure(_audited(options, options.path, rules), options)
     if options.write_baseline:
         baseline.write(result, options.write_baseline)
-        _say(f"{numbered(len(result.findings), 'finding')} in {options.write_baseline}")
+        say(f"{numbered(len(result.findings), 'finding')} in {options.write_baseline}")
         return 0
     notes = []
     if options.diff_base is not None:
@@ -114,9 +77,9 @@ def run(options: argparse.Namespace) -> int:
             )
         result = result.only(left.new)
     report = Report(_name(options.path), result, result.findings, rules, tuple(notes))
-    _write(report, options)
+    write(report, options)
     read = f"{numbered(result.files, 'file')}, {numbered(result.lines, 'line')}"
-    _say(f"read {read} in {time.monotonic() - started:.1f} s")
+    say(f"read {read} in {time.monotonic() - started:.1f} s")
     return _code(result, options)
 
 
@@ -144,15 +107,15 @@ def _audited(options: argparse.Namespace, path: Path, rules: tuple[Rule, ...]) -
         text = f"nothing in {path} imports flask or psycopg2, which the audit is about"
         if path.is_dir():
             raise CommandError(f"{text}; give the application's folder")
-        _say(text)
+        say(text)
     return result
 
 
 def _looked(options: argparse.Namespace, path: Path, rules: tuple[Rule, ...]) -> Result:
     progress = Progress()
-    say = progress.bar if sys.stderr.isatty() else None
+    bar = progress.bar if sys.stderr.isatty() else None
     try:
-        return audit(path, rules, (lambda what, done, total: say(done, total, what)) if say else None,
+        return audit(path, rules, (lambda what, done, total: bar(done, total, what)) if bar else None,
                      options.exclude, RULES)  # fmt: skip
     except OSError as error:
         raise CommandError(f"cannot read {error.filename or path}: {error.strerror}") from None
@@ -173,35 +136,13 @@ def _since(options: argparse.Namespace, result: Result, rules: tuple[Rule, ...])
 
 
 def _sure(result: Result, options: argparse.Namespace) -> Result:
-    """Return the findings that are sure enough."""
-    least = Confidence[options.min_confidence]
-    return result.only(each for each in result.findings if each.confidence >= least)
-
-
-def _write(report: Report, options: argparse.Namespace) -> None:
-    has_colours = options.format == "text" and options.output is None and sys.stdout.isatty()
-    if has_colours and "NO_COLOR" not in os.environ:
-        shown = text.render(report, text.coloured)
-    else:
-        shown = FORMATS[options.format](report)
-    # File names may hold bytes that are no UTF-8.
-    shown = shown.encode("utf-8", "backslashreplace").decode()
-    if options.output is None:
-        sys.stdout.write(shown)
-        return
-    try:
-        write_atomically(options.output, shown)
-    except OSError as error:
-        raise CommandError(str(error)) from None
-    _say(f"{numbered(len(report.shown), 'finding')}, readiness {report.score} of 100; see {options.output}")
+    return result.only(sure(result.findings, options))
 
 
 def _code(result: Result, options: argparse.Namespace) -> int:
     if any(_is_broken(each) for each in result.findings):
         return 2
-    if options.fail_on == NEVER:
-        return 0
-    return int(any(each.severity >= Severity[options.fail_on] for each in result.findings))
+    return code(result.findings, options)
 
 
 def _is_broken(finding: Finding) -> bool:
@@ -210,7 +151,3 @@ def _is_broken(finding: Finding) -> bool:
 
 def _name(path: Path) -> str:
     return path.resolve().name or str(path)
-
-
-def _say(line: str) -> None:
-    print(f"harden: {line}", file=sys.stderr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 
 class Severity(IntEnum):
@@ -33,8 +34,8 @@ class Place:
     """A stretch of a file.
 
     Attributes:
-        path: Relative to the audited folder, with slashes.
-        line: From 1.
+        path: Relative to the audited folder, with slashes; for a thing in a database, its name.
+        line: From 1; 0 for what is in no file.
         col: From 1, as editors count.
         end_line: The last line, `line` or later.
         end_col: Behind the last character, from 1; 0 for the end of the line.
@@ -49,6 +50,16 @@ class Place:
     def __post_init__(self) -> None:
         if self.end_line < self.line:
             object.__setattr__(self, "end_line", self.line)
+
+    @property
+    def where(self) -> str:
+        """Path and line as editors take them; of a thing in a database, its name."""
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    @property
+    def exactly(self) -> str:
+        """As `where`, with the column."""
+        return f"{self.where}:{self.col}" if self.line else self.path
 
 
 @dataclass(frozen=True, order=True)
@@ -88,6 +99,16 @@ class Finding:
     routes: tuple[str, ...] = ()
     gain: str = ""
     fixable: bool = field(default=False)
+
+    @property
+    def remarks(self) -> tuple[tuple[str, str], ...]:
+        """What is said below it: pairs of a word and a text, without the empty ones."""
+        return tuple((word, text) for word, text in (("help", self.fix), ("gain", self.gain)) if text)
+
+    @property
+    def more_fields(self) -> dict[str, Any]:
+        """What a document has of it besides the fields that every finding has."""
+        return {}
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -18,7 +18,7 @@ from .finding import Place
 from .model.code import Module
 from .model.project import Project
 
-_COMMENT = re.compile(r"harden:\s*ignore\[(?P<rules>[^\]\n]*)\](?P<reason>.*)")
+COMMENT = re.compile(r"harden:\s*ignore\[(?P<rules>[^\]\n]*)\](?P<reason>.*)")
 _ELSEWHERE = re.compile(r"(?:#|--|//|/\*|<!--|;|\{#)\s*(?P<comment>harden:\s*ignore\[.*)")
 _END = re.compile(r"\s*(\*/|-->|#\}|#.*)?\s*$")
 
@@ -56,7 +56,7 @@ def _in_module(module: Module) -> Iterator[Ignore]:
         return
     statements = _statements(module.tree)
     for token in _comments(module.lines):
-        match = _COMMENT.search(token.string)
+        match = COMMENT.search(token.string)
         if match:
             line, col = token.start
             is_alone = not token.line[:col].strip()
@@ -102,7 +102,7 @@ def _spoken_for(line: int, is_alone: bool, statements: list[range], lines: Seque
 def _in_text(path: str, text: str) -> Iterator[Ignore]:
     for number, line in enumerate(text.splitlines(), 1):
         match = _ELSEWHERE.search(line)
-        inner = _COMMENT.search(match["comment"]) if match else None
+        inner = COMMENT.search(match["comment"]) if match else None
         if match and inner:
             is_alone = not line[: match.start()].strip()
             spoken_for = range(number, number + (2 if is_alone else 1))
@@ -110,6 +110,10 @@ def _in_text(path: str, text: str) -> Iterator[Ignore]:
 
 
 def _ignore(match: re.Match[str], place: Place, lines: range) -> Ignore:
+    return Ignore(place, *words_of(match), lines)
+
+
+def words_of(match: re.Match[str]) -> tuple[tuple[str, ...], str]:
+    """Return the rules that a match of COMMENT names, as written, and the reason."""
     words = tuple(word.strip() for word in match["rules"].split(",") if word.strip())
-    reason = _END.sub("", match["reason"], count=1).strip(" :-")
-    return Ignore(place, words, reason, lines)
+    return words, _END.sub("", match["reason"], count=1).strip(" :-")

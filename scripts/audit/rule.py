@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .finding import Confidence, Finding, Place, Severity
 
@@ -43,6 +43,9 @@ class Rule:
     check: Callable[[Project], Iterable[Finding]]
     example: str
     instead: str
+
+    language: ClassVar[str] = "python"  # of the examples
+    ignoring: ClassVar[str] = "to let one stand, on its line:  # harden: ignore[{id}] the reason"
 
     def at(self, place: Place, message: str, **more: Any) -> Finding:
         """Make a finding of this rule; `more` are a finding's other fields."""

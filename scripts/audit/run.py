@@ -48,6 +48,11 @@ class Result:
     sources: Sources
     fingerprints: Fingerprints
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """How much was read."""
+        return {"files": self.files, "lines": self.lines, "routes": self.routes}
+
     def fingerprint(self, finding: Finding) -> Fingerprint:
         """Return what stays of a finding when lines move."""
         return self.fingerprints.of(finding)

@@ -24,9 +24,7 @@ def document(report: Report) -> dict[str, Any]:
             "findings": len(report.shown),
             "by_severity": {grade.name: count for grade, count in report.by_severity.items()},
             "by_rule": report.by_rule,
-            "files": result.files,
-            "lines": result.lines,
-            "routes": result.routes,
+            **result.figures,
             "first": [{"rule": each.worst.rule, "name": each.worst.name, "findings": len(each.findings),
                        "routes": each.routes, "score_after": each.after} for each in report.steps],
             "notes": list(report.notes),
@@ -54,6 +52,7 @@ def _finding(finding: Finding, report: Report) -> dict[str, Any]:
         "fix": finding.fix,
         "gain": finding.gain,
         "fixable": finding.fixable,
+        **finding.more_fields,
         "fingerprint": report.result.fingerprint(finding).digest,
     }
 

@@ -20,12 +20,15 @@ def render(report: Report) -> str:
 
 def _line(finding: Finding) -> str:
     place = finding.place
-    fields = {"file": place.path, "line": place.line, "endLine": place.end_line, "col": place.col}
-    if place.end_line == place.line and place.end_col > place.col:
+    fields: dict[str, str | int] = {}
+    if place.line:
+        fields = {"file": place.path, "line": place.line, "endLine": place.end_line, "col": place.col}
+    if place.line and place.end_line == place.line and place.end_col > place.col:
         fields["endColumn"] = place.end_col
     fields["title"] = f"{finding.rule} {finding.name} ({finding.severity.name})"
     shown = ",".join(f"{name}={_value(str(value))}" for name, value in fields.items())
-    text = f"{finding.message}\n{finding.fix}".strip()
+    at = "" if place.line else f"{place.path}: "
+    text = f"{at}{finding.message}\n{finding.fix}".strip()
     return f"::{LEVELS[finding.severity]} {shown}::{_escaped(text)}"
 
 

@@ -17,7 +17,7 @@ def render(report: Report) -> str:
     count = len(report.shown)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
-        f'<testsuites name="harden audit" tests="{max(count, 1)}" failures="{count}">',
+        f'<testsuites name="{report.tool}" tests="{max(count, 1)}" failures="{count}">',
     ]
     for path, found in groupby(report.shown, key=lambda each: each.place.path):
         findings = list(found)
@@ -25,14 +25,15 @@ def render(report: Report) -> str:
         lines += [_case(each) for each in findings]
         lines.append("  </testsuite>")
     if not count:
-        case = '<testcase classname="audit" name="no finding"/>'
-        lines.append(f'  <testsuite name="audit" tests="1" failures="0">{case}</testsuite>')
+        word = report.tool.partition(" ")[2]
+        case = f'<testcase classname="{word}" name="no finding"/>'
+        lines.append(f'  <testsuite name="{word}" tests="1" failures="0">{case}</testsuite>')
     return "\n".join([*lines, "</testsuites>"]) + "\n"
 
 
 def _case(finding: Finding) -> str:
     place = finding.place
-    name = f"{finding.rule} {finding.name} {place.path}:{place.line}:{place.col}"
+    name = f"{finding.rule} {finding.name} {place.exactly}"
     text = f"{finding.message}\n{finding.fix}".strip()
     return (
         f"    <testcase classname={_attribute(place.path)} name={_attribute(name)}>"

@@ -119,7 +119,9 @@ def _routes(report: Report) -> list[tuple[str, list[tuple[int, Finding]]]]:
 
 
 def excerpt(report: Report, place: Place) -> list[Line]:
-    """Return the lines of a place with some above it."""
+    """Return the lines of a place with some above it; none for what is in no file."""
+    if not place.line:
+        return []
     last = min(place.end_line, place.line + LONGEST - 1)
     lines = [_line(report, place, number) for number in range(max(1, place.line - BEFORE), last + 1)]
     return lines if any(each.before or each.marked or each.after for each in lines) else []

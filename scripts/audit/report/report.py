@@ -6,35 +6,67 @@ Everything here is a function of its input: no clock and no path of this machine
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 from ..finding import Finding, Severity
+from ..fingerprints import Fingerprint
+from ..model.project import Broken
 from ..rule import Rule
-from ..run import Result
 from ..score import Step, score, steps
 from ..sources import Sources
 
 GRADES = tuple(sorted(Severity, reverse=True))
 
 
+class Examined(Protocol):
+    """What was looked at: the part of an audit's result, or of the doctor's, that reports show."""
+
+    @property
+    def broken(self) -> Sequence[Broken]:
+        """What could not be read."""
+
+    @property
+    def routes(self) -> int:
+        """How many URLs there are."""
+
+    @property
+    def sources(self) -> Sources:
+        """The lines of the code."""
+
+    @property
+    def figures(self) -> Mapping[str, int]:
+        """How much was looked at: "files", "lines", ..., in plural."""
+
+    def fingerprint(self, finding: Finding) -> Fingerprint:
+        """Return what stays of a finding from run to run."""
+
+
 @dataclass(frozen=True)
 class Report:
-    """One audit.
+    """One audit, or one look at a database.
 
     Attributes:
-        name: Of what was audited; the last part of its path.
+        name: Of what was audited; the last part of its path, or the database.
         shown: The findings of this report: some are known, or not sure enough.
         rules: Those that looked.
         notes: What else is to be said, one line each.
     """
 
     name: str
-    result: Result
+    result: Examined
     shown: tuple[Finding, ...]
     rules: Sequence[Rule]
     notes: tuple[str, ...] = ()
+    tool: str = "harden audit"
+
+    @property
+    def amount(self) -> str:
+        """How much was looked at, as "3 files, 120 lines"; routes have their own places."""
+        figures = self.result.figures.items()
+        return ", ".join(numbered(count, name[:-1], name) for name, count in figures if name != "routes")
 
     @property
     def sources(self) -> Sources:

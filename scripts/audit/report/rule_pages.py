@@ -28,9 +28,8 @@ def explained(rule: Rule) -> str:
         f"why:\n{_wrapped(rule.why)}",
         f"what to do:\n{_wrapped(rule.fix)}",
         f"left alone:\n{alone}",
-        f"reported:\n{textwrap.indent(rule.example.rstrip(), '    ')}",
-        f"instead:\n{textwrap.indent(rule.instead.rstrip(), '    ')}",
-        f"to let one stand, on its line:  # harden: ignore[{rule.id}] the reason",
+        *(f"{word}:\n{textwrap.indent(code.rstrip(), '    ')}" for word, code in _examples(rule)),
+        rule.ignoring.format(id=rule.id),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -49,11 +48,17 @@ def _row(rule: Rule) -> str:
 
 def _section(rule: Rule) -> str:
     alone = "\n".join(f"- {each}" for each in rule.leaves_alone)
+    shown = "".join(
+        f"\n\n{word.capitalize()}:\n\n```{rule.language}\n{code.strip()}\n```" for word, code in _examples(rule)
+    )
     return (
         f"## {rule.id} {rule.name}\n\n{rule.finds}\n\n**Why.** {rule.why}\n\n**What to do.** {rule.fix}\n\n"
-        f"**Left alone.**\n\n{alone}\n\nReported:\n\n```python\n{rule.example.strip()}\n```\n\n"
-        f"Instead:\n\n```python\n{rule.instead.strip()}\n```"
+        f"**Left alone.**\n\n{alone}{shown}"
     )
+
+
+def _examples(rule: Rule) -> list[tuple[str, str]]:
+    return [(word, code) for word, code in (("reported", rule.example), ("instead", rule.instead)) if code]
 
 
 def _wrapped(text: str, hanging: str = "") -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..finding import Confidence, Finding, Place, Severity
+from ..model.project import Broken
 from ..rule import Rule
 from .report import Report
 
@@ -31,13 +32,13 @@ def render(report: Report) -> str:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "harden audit", "rules": [_rule(rule) for rule in rules]}},
+                "tool": {"driver": {"name": report.tool, "rules": [_rule(rule) for rule in rules]}},
                 "columnKind": "unicodeCodePoints",
                 "originalUriBaseIds": {"SRCROOT": {"description": {"text": "the folder that was audited"}}},
                 "invocations": [{
                     "executionSuccessful": not report.result.broken,
                     "toolExecutionNotifications": [
-                        {"level": "error", "message": {"text": f"{each.path}:{each.line}: {each.reason}"}}
+                        {"level": "error", "message": {"text": f"{_where(each)}: {each.reason}"}}
                         for each in report.result.broken
                     ],
                 }],
@@ -56,7 +57,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "name": rule.name,
         "shortDescription": {"text": rule.finds},
         "fullDescription": {"text": f"{rule.finds} {rule.why}"},
-        "help": {"text": text, "markdown": f"{text}\n\n```python\n{rule.instead}```\n"},
+        "help": {"text": text, "markdown": f"{text}\n\n```{rule.language}\n{rule.instead}```\n"},
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
         "properties": {"security-severity": RANKS[rule.severity], "precision": "high",
                        "tags": ["security" if rule.id.startswith("H3") else "reliability"]},
@@ -69,11 +70,12 @@ def _results(report: Report, places: dict[str, int]) -> list[dict[str, Any]]:
     for finding in report.shown:
         digest = report.result.fingerprint(finding).digest
         seen[digest] += 1
-        found.append(_result(finding, places, f"{digest}:{seen[digest]}"))
+        kind = f"{report.tool.title().replace('Harden ', 'harden')}/v1"
+        found.append(_result(finding, places, {kind: f"{digest}:{seen[digest]}"}))
     return found
 
 
-def _result(finding: Finding, places: dict[str, int], fingerprint: str) -> dict[str, Any]:
+def _result(finding: Finding, places: dict[str, int], fingerprint: dict[str, str]) -> dict[str, Any]:
     others = [(each.place, each.text) for each in finding.evidence]
     others += [(each, "the same here") for each in finding.more]
     result: dict[str, Any] = {
@@ -81,7 +83,7 @@ def _result(finding: Finding, places: dict[str, int], fingerprint: str) -> dict[
         "level": LEVELS[finding.severity],
         "message": {"text": f"{finding.message}. {finding.fix}".strip()},
         "locations": [_location(finding.place)],
-        "partialFingerprints": {"hardenAudit/v1": fingerprint},
+        "partialFingerprints": fingerprint,
         "properties": {
             "severity": finding.severity.name, "precision": PRECISION[finding.confidence],
             "routes": list(finding.routes), "gain": finding.gain,
@@ -97,7 +99,13 @@ def _result(finding: Finding, places: dict[str, int], fingerprint: str) -> dict[
     return result
 
 
+def _where(broken: Broken) -> str:
+    return f"{broken.path}:{broken.line}" if broken.line else broken.path
+
+
 def _location(place: Place) -> dict[str, Any]:
+    if not place.line:
+        return {"logicalLocations": [{"fullyQualifiedName": place.path}]}
     region = {"startLine": place.line, "startColumn": max(place.col, 1), "endLine": place.end_line}
     if place.end_col > 0 and (place.end_line > place.line or place.end_col >= place.col):
         region["endColumn"] = place.end_col

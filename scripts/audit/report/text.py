@@ -51,15 +51,13 @@ def _finding(finding: Finding, report: Report, paint: Paint) -> Iterator[str]:
         yield f"{margin} {paint('=', BLUE)} and {_places(finding)}"
     if finding.routes:
         yield f"{margin} {paint('=', BLUE)} on the way of: {_routes(finding.routes)}"
-    if finding.fix:
-        yield f"{margin} {paint('=', BLUE)} {paint('help:', BOLD)} {clean(finding.fix)}"
-    if finding.gain:
-        yield f"{margin} {paint('=', BLUE)} {paint('gain:', BOLD)} {clean(finding.gain)}"
+    for word, said in finding.remarks:
+        yield f"{margin} {paint('=', BLUE)} {paint(f'{word}:', BOLD)} {clean(said)}"
 
 
 def _evidence(each: Evidence, finding: Finding, report: Report, paint: Paint, width: int) -> Iterator[str]:
     note = f"{' ' * width} {paint('=', BLUE)} {clean(each.text)}"
-    if each.place == finding.place:
+    if each.place == finding.place or not each.place.line:
         yield note
         return
     yield f"{note}:"
@@ -69,7 +67,9 @@ def _evidence(each: Evidence, finding: Finding, report: Report, paint: Paint, wi
 def _excerpt(place: Place, report: Report, paint: Paint, mark: str, width: int) -> Iterator[str]:
     """Yield a place: where it is, its lines, and marks below the first."""
     margin, bar = " " * width, paint("|", BLUE)
-    yield f"{margin}{paint('-->', BLUE)} {clean(place.path)}:{place.line}:{place.col}"
+    yield f"{margin}{paint('-->', BLUE)} {clean(place.exactly)}"
+    if not place.line:
+        return
     shown = range(place.line, min(place.end_line, place.line + LONGEST - 1) + 1)
     lines = [report.sources.shown(place.path, number) for number in shown]
     if not any(lines):
@@ -97,7 +97,7 @@ def _width(text: str) -> int:
 
 
 def _places(finding: Finding) -> str:
-    named = ", ".join(f"{clean(each.path)}:{each.line}" for each in finding.more[:MORE])
+    named = ", ".join(clean(each.where) for each in finding.more[:MORE])
     left = len(finding.more) - MORE
     return f"{numbered(len(finding.more), 'more place')}: {named}{', ...' if left > 0 else ''}"
 
@@ -119,9 +119,7 @@ def _summary(report: Report, paint: Paint) -> Iterator[str]:
         yield ""
     grades = ", ".join(f"{count} {grade.name}" for grade, count in report.by_severity.items() if count)
     found = f"{numbered(len(report.shown), 'finding')} ({grades})" if grades else "nothing found"
-    result = report.result
-    yield paint(f"{found} in {numbered(result.files, 'file')}, {numbered(result.lines, 'line')}; readiness "
-                f"{report.score} of 100", BOLD)  # fmt: skip
+    yield paint(f"{found} in {report.amount}; readiness {report.score} of 100", BOLD)
     fixable = sum(each.fixable for each in report.shown)
     if fixable:
         yield f"{numbered(fixable, 'of them has', 'of them have')} a fixer: harden fix shows what it would change"
@@ -140,7 +138,7 @@ def _table(report: Report, paint: Paint) -> Iterator[str]:
 def _step(number: int, step: Step, report: Report) -> Iterator[str]:
     worst = step.worst
     routes = f", {numbered(step.routes, 'route')}" if step.routes else ""
-    where = f"{clean(worst.place.path)}:{worst.place.line}"
+    where = clean(worst.place.where)
     gain = f"readiness {report.score} -> {step.after}"
     count = numbered(len(step.findings), "finding")
     yield f"  {number}. {worst.name} ({worst.rule}, {worst.severity.name}): {count}{routes}, first {where}; {gain}"
