@@ -26,7 +26,7 @@ VERBS = {
     "verify": ("scripts.verify.command", "prove that two versions of your app give the same answers"),
     "doctor": ("scripts.doctor.command", "find in a live database what it lacks, with proof and the exact fix"),
     "migrate": ("scripts.migrate.command", "write and run migrations that are safe on a live database"),
-    "sqlite-to-postgres": ("scripts.sqlite_to_postgres.command", "move a SQLite file to PostgreSQL, and verify it"),
+    "sqlite-to-postgres": ("scripts.sqlite_to_postgres.command", "move a SQLite file to PostgreSQL, verified"),
     "up": ("scripts.up.command", "run your own Flask app hardened, without an edit"),
     "init": ("scripts.init.command", "write a harden.toml for your repository"),
     "top": ("scripts.top.command", "watch a running service live in the terminal"),

@@ -44,11 +44,10 @@ _INDEXES = f"""
            i.indisexclusion AS is_exclusion, i.indisvalid AND i.indisready AS is_valid,
            i.indisreplident AS is_replica_identity,
            COALESCE(pg_get_expr(i.indpred, i.indrelid), '') AS predicate, pg_get_indexdef(c.oid) AS definition,
-           COALESCE((SELECT k.conname::text FROM pg_constraint k WHERE k.conindid = c.oid
-                     AND k.contype IN ('p', 'u', 'x') LIMIT 1), '') AS "constraint",
+           COALESCE(k.conname::text, '') AS "constraint",
            COALESCE(pg_stat_get_numscans(c.oid), 0) AS scans,
            COALESCE(obj_description(c.oid, 'pg_class'), '') AS comment,
-           ARRAY(SELECT json_build_array(COALESCE(a.attname::text, ''), pg_get_indexdef(c.oid, p, true),
+           ARRAY(SELECT json_build_array(COALESCE(a.attname::text, ''), COALESCE(quote_ident(a.attname), pg_get_indexdef(c.oid, p, true)),
                    CASE WHEN o.opcdefault THEN '' ELSE o.opcname::text END,
                    (i.indoption[p - 1] & 1) > 0, (i.indoption[p - 1] & 2) > 0,
                    COALESCE((SELECT l.collname::text FROM pg_collation l WHERE l.oid = i.indcollation[p - 1]
@@ -62,6 +61,7 @@ _INDEXES = f"""
                  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[p] ORDER BY p) AS included
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_am m ON m.oid = c.relam
+    LEFT JOIN pg_constraint k ON k.conindid = c.oid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
     WHERE {_OURS}
     ORDER BY 2, 3
 """

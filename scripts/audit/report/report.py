@@ -66,7 +66,7 @@ class Report:
     def amount(self) -> str:
         """How much was looked at, as "3 files, 120 lines"; routes have their own places."""
         figures = self.result.figures.items()
-        return ", ".join(numbered(count, name[:-1], name) for name, count in figures if name != "routes")
+        return ", ".join(numbered(count, _one(name), name) for name, count in figures if name != "routes")
 
     @property
     def sources(self) -> Sources:
@@ -107,6 +107,10 @@ class Report:
     def rule(self, finding: Finding) -> Rule | None:
         """Return a finding's rule."""
         return next((rule for rule in self.rules if rule.id == finding.rule), None)
+
+
+def _one(things: str) -> str:
+    return "index" if things == "indexes" else things.removesuffix("s")
 
 
 def _most(names: Iterable[str]) -> dict[str, int]:

@@ -52,12 +52,13 @@ def render(report: Report) -> str:
 def _rule(rule: Rule) -> dict[str, Any]:
     alone = "".join(f"\n- {each}" for each in rule.leaves_alone)
     text = f"{rule.why}\n\nWhat to do: {rule.fix}\n\nLeft alone:{alone}"
+    instead = f"\n\n```{rule.language}\n{rule.instead}```\n" if rule.instead else "\n"
     return {
         "id": rule.id,
         "name": rule.name,
         "shortDescription": {"text": rule.finds},
         "fullDescription": {"text": f"{rule.finds} {rule.why}"},
-        "help": {"text": text, "markdown": f"{text}\n\n```{rule.language}\n{rule.instead}```\n"},
+        "help": {"text": text, "markdown": f"{text}{instead}"},
         "defaultConfiguration": {"level": LEVELS[rule.severity]},
         "properties": {"security-severity": RANKS[rule.severity], "precision": "high",
                        "tags": ["security" if rule.id.startswith("H3") else "reliability"]},
