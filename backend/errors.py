@@ -3,6 +3,7 @@
 HardenError                    H000  base; never raised itself
 ├── SettingsError (ValueError) H101  settings that cannot work, all of them listed
 ├── AppLoadError               H201  the app named by HARDEN_APP cannot be served
+├── SQLiteRefused              H202  the app opened a SQLite file where that is refused (sqlite3.OperationalError)
 ├── NodeError (ValueError)     H301  a nested query that is not well formed
 ├── SchemaError (LookupError)  H302  a tree of tables that the database's tables and keys do not allow
 ├── BatchError (ValueError)    H311  ids or rows that cannot be looked up or written together
@@ -60,6 +61,12 @@ class AppLoadError(HardenError):
     """The app named by HARDEN_APP cannot be found, fails to import, or is no WSGI application."""
 
     code = "H201"
+
+
+class SQLiteRefused(HardenError):
+    """The app opened a SQLite file where HARDEN_SQLITE=refuse; `except sqlite3.Error` catches it too."""
+
+    code = "H202"
 
 
 class NodeError(HardenError, ValueError):

@@ -28,7 +28,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
-from . import scope, tracing, watch
+from . import scope, sqlite_guard, startup, tracing, watch
 from .callsite import add_app_folder
 from .cursors import set_app_keys
 from .database_helper import open_pool
@@ -86,6 +86,8 @@ def harden_app(app: Flask, settings: Settings) -> None:
     with suppress(RuntimeError):  # Flask below 2.3 without blinker
         got_request_exception.connect(_note_route, app)  # what is raised out of the app has no answer
     watch.start(settings)
+    startup.start(settings)
+    sqlite_guard.start(settings, app.config)
     if settings["HARDEN_LOG_FORMAT"]:
         app.logger.removeHandler(default_handler)  # or each line of the app's would come twice
     add_app_folder(app.root_path)

@@ -21,6 +21,8 @@ from .pool_options import PoolOptions
 from .record import Record
 
 log = logging.getLogger(__name__)
+# Told of each connection, its options and its parameters, while it is nobody's lease yet.
+opened: Callable[[Any, PoolOptions, dict[str, Any]], None] | None = None
 LARGEST_PID = 2**22  # of Linux. PgBouncer answers with a random number instead of a process id
 WRITABLE = ("read-write", "primary")
 
@@ -64,6 +66,8 @@ class Opener:
             conn.close()
             raise
         self.create_time += self._clock() - start
+        if opened is not None:
+            opened(conn, self._options, self._arguments)
         return conn
 
     def _prepare(self, conn: Any, give_back: Callable[[Any], None] | None, start: float) -> None:

@@ -16,7 +16,7 @@ from flask import Flask
 from psycopg2.extensions import cursor
 from werkzeug.wsgi import ClosingIterator
 
-from . import watch
+from . import sqlite_guard, startup, watch
 from .adopt import install_pools
 from .app_loader import load_app
 from .connection import Leased
@@ -53,6 +53,8 @@ def harden(target: str, settings: Settings) -> Any:
     Raises:
         AppLoadError: the app cannot be served.
     """
+    startup.refuse_over_budget(settings)
+    sqlite_guard.start(settings)  # a file may be opened while the app is imported
     install_pools(settings)
     app = load_app(target)
     held = held_since_import()
@@ -69,6 +71,8 @@ def harden(target: str, settings: Settings) -> Any:
         )  # fmt: skip
     if not isinstance(app, Flask):
         watch.start(settings)
+        startup.start(settings)
+        sqlite_guard.start(settings)
         inner = OneAtATime(app) if held else app
         watched = RequestWatch(inner, STREAMED, counting(settings), watch.judging(settings))
         return Front(watched, HealthEndpoints(with_ops(watched, settings), settings["HARDEN_OPS_TOKEN"]))

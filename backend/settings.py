@@ -202,6 +202,12 @@ TABLE: tuple[Setting, ...] = (
     S("HARDEN_CURSOR_KEY", _keys, None, None, None, "", "frequent",
       "Signs the cursors of lists, the same for all workers and hosts; several with commas between to change it, "
       "the new one first; when unset, app.secret_key signs."),
+    S("HARDEN_SQLITE", _choice("warn", "refuse", "allow"), None, None, None, "", "rare",
+      "When the app opens a SQLite file: `warn` once a file with the line, `refuse` to, or `allow` it; when unset "
+      "`warn` in production, else `allow`."),
+    S("HARDEN_CONNECTION_BUDGET", _choice("warn", "refuse", "off"), "warn", None, None, "", "rare",
+      "When workers x maxconn exceed what the server or PgBouncer allows: `warn` at the first connection, or "
+      "`refuse` to start."),
     S("WORKERS", _integer, None, 1, 1024, "count", "essential",
       "Gunicorn worker processes (WEB_CONCURRENCY is read too); when unset, the cores, 2 at least."),
     S("THREADS", _integer, 8, 1, 1024, "count", "essential",
@@ -303,7 +309,7 @@ def load(
         except ValueError as error:
             problems.append(_problem(setting, raw, source, str(error)))
             values[setting.name] = setting.default
-    values["HARDEN_ENV"] = values["HARDEN_ENV"] or _flask_environment(environ)
+    values["HARDEN_ENV"] = values["HARDEN_ENV"] or _flask_environment(environ)[0]
     problems += _contradictions(values)
     if problems:
         raise SettingsError(problems)
@@ -360,10 +366,28 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _flask_environment(environ: Mapping[str, str]) -> str:
+def environment_name(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Return which environment this is, and the variable that says so; "" when none does.
+
+    Args:
+        environ: the environment; the process's own when None.
+    """
+    environ = os.environ if environ is None else environ
+    named = environ.get("HARDEN_ENV", "").strip().lower()
+    if named in ("production", "development", "test"):
+        return named, "HARDEN_ENV"
+    return _flask_environment(environ)
+
+
+def variable(name: str) -> str | None:
+    """Return a variable of the process that is no setting of ours: what a supervisor or a container sets."""
+    return os.environ.get(name)
+
+
+def _flask_environment(environ: Mapping[str, str]) -> tuple[str, str]:
     named = environ.get("FLASK_ENV", "").strip().lower()
     if named in ("development", "test", "testing"):
-        return "development" if named == "development" else "test"
+        return "development" if named == "development" else "test", "FLASK_ENV"
     if environ.get("FLASK_DEBUG", "").strip().lower() not in FALSE:
-        return "development"
-    return "production"
+        return "development", "FLASK_DEBUG"
+    return "production", ""

@@ -58,7 +58,8 @@ if _settings["HARDEN_RUN_DIR"] is None:
     _chosen = importlib.import_module(f"{_runtime.__name__}.service_folder").choose()
     os.environ["HARDEN_RUN_DIR"] = os.environ["_HARDEN_OWN_RUN_DIR"] = _chosen
 _own_folder = os.environ.get("_HARDEN_OWN_RUN_DIR")
-workers = _settings["WORKERS"] or max(2, len(os.sched_getaffinity(0)))  # two, so that one can be replaced
+_cores = importlib.import_module(f"{_runtime.__name__}.surroundings").environment().cores  # a quota counts
+workers = _settings["WORKERS"] or max(2, int(_cores + 0.5))  # two, so that one can be replaced
 threads = _settings["THREADS"]
 preload_app = _settings["HARDEN_PRELOAD"]
 

@@ -18,7 +18,7 @@ from pytest_postgresql import factories
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from backend import dropin, request_end, scope, watch  # noqa: E402
+from backend import dropin, request_end, scope, sqlite_guard, startup, watch  # noqa: E402
 from backend.database_helper import close_pool  # noqa: E402
 from scripts.demo.seed import create_schema, seed  # noqa: E402
 from scripts.stack import Stack  # noqa: E402
@@ -127,6 +127,8 @@ def bouncer(stack: Stack, cluster: Cluster, database: str) -> Bouncer:
 def _nothing_stays_installed() -> Iterator[None]:
     yield
     watch.stop()
+    startup.stop()
+    sqlite_guard.stop()
     dropin.uninstall()
     close_pool()
     scope.set_provider(None)

@@ -47,7 +47,8 @@ _INDEXES = f"""
            COALESCE(k.conname::text, '') AS "constraint",
            COALESCE(pg_stat_get_numscans(c.oid), 0) AS scans,
            COALESCE(obj_description(c.oid, 'pg_class'), '') AS comment,
-           ARRAY(SELECT json_build_array(COALESCE(a.attname::text, ''), COALESCE(quote_ident(a.attname), pg_get_indexdef(c.oid, p, true)),
+           ARRAY(SELECT json_build_array(COALESCE(a.attname::text, ''),
+                   COALESCE(quote_ident(a.attname), pg_get_indexdef(c.oid, p, true)),
                    CASE WHEN o.opcdefault THEN '' ELSE o.opcname::text END,
                    (i.indoption[p - 1] & 1) > 0, (i.indoption[p - 1] & 2) > 0,
                    COALESCE((SELECT l.collname::text FROM pg_collation l WHERE l.oid = i.indcollation[p - 1]

@@ -27,6 +27,7 @@ from backend.errors import (
     SchemaError,
     SessionStateError,
     SettingsError,
+    SQLiteRefused,
     StreamBusy,
     StreamError,
 )
@@ -37,6 +38,7 @@ FIGURES = {"used": 2, "idle": 0, "waiting": 3, "maxconn": 2, "longest_lease": 1.
 EXAMPLES = [
     SettingsError(["one", "two"]),
     AppLoadError("no module 'x'"),
+    SQLiteRefused("SQLite file x.db opened"),
     NodeError("{a} has no child"),
     SchemaError("two keys fit", ["a_fkey", "b_fkey"]),
     BatchError("ids of two types"),
