@@ -22,11 +22,12 @@ from .atomic import write_atomically
 from .audit.report.rule_pages import page as rule_page
 from .audit.rules import RULES
 from .cli import VERBS
+from .doctor.rules import RULES as DOCTOR_RULES
 from .fix.fixers import FIXERS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pool", "metrics", "describe", "audit-rules", "fix")))
+PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pool", "metrics", "describe", "audit-rules", "doctor-rules", "fix")))
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 
@@ -139,6 +140,7 @@ TABLES = {
     "describe": key_tables,
     "fixers": fixers_table,
     "audit rules": lambda: rule_page(RULES),
+    "doctor rules": lambda: rule_page(DOCTOR_RULES),
 }
 
 

@@ -1,7 +1,7 @@
 """Measurements of the runtime beside what it replaces: same machine, same server, same minute.
 
     command            the verb
-    audit, monitor, pool, queries   a benchmark each
+    audit, doctor, monitor, pool, queries   a benchmark each
     session            the other end of a process that measures
     environment        where the peers are installed
     spread, noise      medians with their range, and how quiet it was

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 
 from .audit import command as audit
+from .doctor import command as doctor
 from .monitor import command as monitor
 from .pool import command as pool
 from .queries import command as queries
 
-BENCHMARKS = {"audit": audit, "monitor": monitor, "pool": pool, "queries": queries}
+BENCHMARKS = {"audit": audit, "doctor": doctor, "monitor": monitor, "pool": pool, "queries": queries}
 EXAMPLES = """\
 examples:
   scripts/harden bench audit --fetch         the audit beside bandit, ruff and semgrep
+  scripts/harden bench doctor --quick        a minute
   scripts/harden bench monitor --quick       half a minute
   scripts/harden bench pool --quick          a minute
   scripts/harden bench queries --quick       a minute and a half
