@@ -27,7 +27,9 @@ from .fix.fixers import FIXERS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in ("pool", "metrics", "describe", "audit-rules", "doctor-rules", "fix")))
+PAGES = (README, *(ROOT / "docs" / f"{name}.md" for name in (
+    "pool", "metrics", "describe", "audit-rules", "doctor-rules", "fix",
+)))  # fmt: skip
 UNITS = {"s": "seconds", "ms": "milliseconds", "count": "", "": ""}
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .errors import CommandError
 from .progress import Progress
-from .stack.binaries import find, install_chromium, install_front, install_promtool, install_sshd
+from .stack.binaries import find, install_chromium, install_front, install_hypopg, install_promtool, install_sshd
 from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
         base = state_folder(os.environ.get("HARDEN_STATE"))
         find(base, progress)
         install_promtool(base, progress)
+        install_hypopg(base, progress)
         install_front(base, progress)
         install_sshd(base, progress)
         install_chromium(base, progress)

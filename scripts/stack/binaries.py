@@ -114,6 +114,31 @@ def install_promtool(base: Path, progress: Progress) -> None:
             _apt_install(["prometheus"], progress)  # the server comes along, and is not started
 
 
+def hypopg_of(postgres: Path) -> Path | None:
+    """Return HypoPG's control file beside a server of Debian's packages; None when it is not installed.
+
+    Args:
+        postgres: the folder with the server's programs.
+    """
+    control = Path("/usr/share/postgresql") / postgres.parent.name / "extension" / "hypopg.control"
+    return control if control.exists() else None
+
+
+def install_hypopg(base: Path, progress: Progress) -> None:
+    """Install HypoPG for Debian's server, where root's apt can; tests that need it skip without it.
+
+    Args:
+        base: as for `find`.
+        progress: as for `find`.
+    """
+    postgres = _postgres()
+    if postgres is None or DEBIAN_SERVERS not in postgres.parents or hypopg_of(postgres) or not _can_apt():
+        return
+    with _one_at_a_time(base):
+        if hypopg_of(postgres) is None:
+            _apt_install([f"postgresql-{postgres.parent.name}-hypopg"], progress)
+
+
 def front_program(name: str) -> Path | None:
     """Return where `nginx` or `haproxy` is; None when it is not there."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{DEBIAN_PROGRAMS}")
