@@ -113,6 +113,7 @@ class Index:
         scans: Since the counters began; on this server.
         is_partition: Whether it is part of a partitioned table's index.
         is_replica_identity: Whether logical replication tells rows apart by it.
+        is_clustered: Whether CLUSTER sorts the table by it.
     """
 
     oid: int
@@ -135,6 +136,7 @@ class Index:
     is_partition: bool
     is_replica_identity: bool
     comment: str
+    is_clustered: bool = False
 
     @property
     def full(self) -> str:
@@ -278,7 +280,8 @@ class Catalog:
         for index in self.of(table):
             if not index.is_valid or index.method not in _SEARCHING:
                 continue
-            leading = set(index.columns) if index.method in ("gin", "brin") else set(index.columns[: len(wanted)])
+            keys = index.keys if index.method in ("gin", "brin") else index.keys[: len(wanted)]
+            leading = {each.column for each in keys if not each.collation}  # another collation's "=" is not ours
             if wanted <= leading and self.is_harmless(index.predicate, wanted):
                 return index
         return None
@@ -286,4 +289,5 @@ class Catalog:
     @staticmethod
     def is_harmless(predicate: str, columns: Iterable[str]) -> bool:
         """Whether a partial index has every row that equality on some columns can find."""
-        return predicate in ("", *(f"({quoted(each)} IS NOT NULL)" for each in columns))
+        harmless = {f"({quoted(each)} IS NOT NULL)" for each in columns}
+        return predicate == "" or predicate in harmless or set(predicate[1:-1].split(" AND ")) <= harmless

@@ -49,8 +49,10 @@ def _lookup(table: Table, columns: Sequence[str]) -> str:
 
 def dropped(table: Table, index: Index) -> Change:
     """Return an index's end; its definition is the way back."""
-    down = re.sub(r"^CREATE (UNIQUE )?INDEX ", r"CREATE \1INDEX CONCURRENTLY IF NOT EXISTS ", index.definition)
-    up = f"DROP INDEX CONCURRENTLY IF EXISTS {index.full}"
+    how = "" if table.kind == "p" else "CONCURRENTLY "  # not possible on a partitioned table
+    definition = index.definition.replace(f" ON ONLY {table.full} ", f" ON {table.full} ", 1)
+    down = re.sub(r"^CREATE (UNIQUE )?INDEX ", rf"CREATE \1INDEX {how}IF NOT EXISTS ", definition)
+    up = f"DROP INDEX {how}IF EXISTS {index.full}"
     return Change("drop index", (up,), (down, *_comment(index)), table.full, index.full)
 
 

@@ -42,7 +42,7 @@ _INDEXES = f"""
            m.amname::text AS method, c.relpages AS pages, c.reltuples::float AS rows,
            c.relispartition AS is_partition, i.indisunique AS is_unique, i.indisprimary AS is_primary,
            i.indisexclusion AS is_exclusion, i.indisvalid AND i.indisready AS is_valid,
-           i.indisreplident AS is_replica_identity,
+           i.indisreplident AS is_replica_identity, i.indisclustered AS is_clustered,
            COALESCE(pg_get_expr(i.indpred, i.indrelid), '') AS predicate, pg_get_indexdef(c.oid) AS definition,
            COALESCE(k.conname::text, '') AS "constraint",
            COALESCE(pg_stat_get_numscans(c.oid), 0) AS scans,
@@ -146,7 +146,7 @@ def _index(row: Any) -> Index:
         row.oid, row.schema, row.name, row.table, row.method, tuple(Key(*each) for each in row.keys),
         tuple(row.included), row.predicate, row.is_unique, row.is_primary, row.is_exclusion, row.is_valid,
         row.constraint, row.definition, row.pages, row.rows, row.scans, row.is_partition, row.is_replica_identity,
-        row.comment,
+        row.comment, row.is_clustered,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ estimate, so only what is far beyond it is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ....audit.finding import Confidence, Evidence, Place, Severity
@@ -31,14 +32,14 @@ def _check(target: Target) -> Iterator[Advice]:
     large = [each for each in catalog.indexes if each.pages >= LEAST_PAGES and _is_plain(each)]
     if not large:
         return
-    tables = {catalog.tables[each.table] for each in large}
+    tables = [catalog.tables[oid] for oid in {each.table for each in large}]
     names = sorted(f"{each.schema}.{each.name}" for each in tables)
     widths = {(row.schema, row.table, row.name): row.width for row in target.session.rows(_WIDTHS, (names,))}
     for index in large:
         table = catalog.tables[index.table]
         known = [widths.get((table.schema, table.name, each)) for each in (*index.columns, *index.included)]
         if index.rows > 0 and None not in known:
-            needed = pages_needed(index.rows, sum(each for each in known if each), block)
+            needed = pages_needed(index.rows, sum(each for each in known if each), block, _fill(index))
             if index.pages > needed * TIMES:
                 yield _finding(table, index, needed, block)
 
@@ -47,15 +48,21 @@ def _is_plain(index: Index) -> bool:
     return index.method == "btree" and index.is_valid and "" not in index.columns and not index.predicate
 
 
-def pages_needed(rows: float, width: float, block: int) -> float:
+def _fill(index: Index) -> float:
+    found = re.search(r"fillfactor='?(\d+)", index.definition)
+    return int(found[1]) / 100 if found else FILL
+
+
+def pages_needed(rows: float, width: float, block: int, fill: float = FILL) -> float:
     """Return the pages of a B-tree with so many rows, as it would be after a rebuild.
 
     Args:
         width: Mean bytes of a row's keys.
         block: Bytes of a page.
+        fill: The share of a page that a rebuild fills.
     """
     entry = POINTER + TUPLE + -(-int(width) // ALIGN) * ALIGN
-    return max(1.0, rows * entry / ((block - PAGE_HEADER - SPECIAL) * FILL))
+    return max(1.0, rows * entry / ((block - PAGE_HEADER - SPECIAL) * fill))
 
 
 def _finding(table: Table, index: Index, needed: float, block: int) -> Advice:

@@ -31,13 +31,14 @@ def shape(index: Index) -> object:
 
 def worth(index: Index) -> tuple[bool, bool, bool, bool, int]:
     """Return how much an index is to be kept: what enforces something comes before what is only read."""
-    return index.is_primary, bool(index.constraint), index.is_unique, index.is_replica_identity, -index.oid
+    is_marked = index.is_replica_identity or index.is_clustered
+    return index.is_primary, bool(index.constraint), index.is_unique, is_marked, -index.oid
 
 
 def is_free(index: Index) -> bool:
     """Whether an index enforces nothing, and nothing else rests on it."""
     return not (index.is_unique or index.is_primary or index.is_exclusion or index.constraint
-                or index.is_replica_identity)  # fmt: skip
+                or index.is_replica_identity or index.is_clustered)  # fmt: skip
 
 
 def _finding(target: Target, table: Table, index: Index, first: Index) -> Advice:
@@ -57,7 +58,7 @@ RULE = LiveRule(
     why="Every write pays for both, and the cache holds both; no query is served by the second.",
     fix="Drop the one that enforces nothing.",
     leaves_alone=(
-        "What a constraint, a UNIQUE or the replica identity rests on.",
+        "What a constraint, a UNIQUE, the replica identity or CLUSTER rests on.",
         "Indexes that differ in operator class, collation, direction, INCLUDE or predicate.",
         "Partitions' indexes, and invalid ones, which have a rule of their own.",
     ),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from psycopg2 import sql
-
 from ....audit.finding import Evidence, Place, Severity
 from ...advice import Advice, LiveRule
 from ...catalog import Catalog, Sequence, Table
 from ...target import Target
+from .highest import highest
 
 HIGHEST = {"int2": 2**15 - 1, "int4": 2**31 - 1}
 FROM = 0.5  # of the numbers; at twice the rows it is over
@@ -17,10 +16,14 @@ FROM = 0.5  # of the numbers; at twice the rows it is over
 
 def _check(target: Target) -> Iterator[Advice]:
     catalog = target.catalog
-    for table, column, base in _keys(catalog):
-        last, by = _highest(target, table, column)
+    feeding = {(each.table, each.column): each for each in catalog.sequences if each.table}
+    keys = list(_keys(catalog))
+    found = highest(target, [(table, name) for table, name, _ in keys if (table.oid, name) not in feeding])
+    for table, name, base in keys:
+        sequence = feeding.get((table.oid, name))
+        last = sequence.last if sequence else found.get((table.oid, name))
         if last is not None and last >= HIGHEST[base] * FROM:
-            yield _finding(table, column, base, last, by)
+            yield _finding(table, name, base, last, sequence)
 
 
 def _keys(catalog: Catalog) -> Iterator[tuple[Table, str, str]]:
@@ -34,26 +37,13 @@ def _keys(catalog: Catalog) -> Iterator[tuple[Table, str, str]]:
             yield table, column.name, column.base
 
 
-def _highest(target: Target, table: Table, column: str) -> tuple[int | None, str]:
-    """Return the highest number: the sequence's where one feeds it, else the index's last entry."""
-    fed = next((each for each in target.catalog.sequences if _feeds(each, table, column)), None)
-    if fed is not None:
-        return fed.last, f"{fed.full} has given out {fed.last or 0:,}"
-    name, schema = sql.Identifier(column), sql.Identifier(table.schema, table.name)
-    row = target.session.row(sql.SQL("SELECT max({}) AS last FROM {}").format(name, schema))
-    return row.last, f"the highest is {row.last or 0:,}"
-
-
-def _feeds(sequence: Sequence, table: Table, column: str) -> bool:
-    return (sequence.table, sequence.column) == (table.oid, column)
-
-
-def _finding(table: Table, column: str, base: str, last: int, by: str) -> Advice:
+def _finding(table: Table, column: str, base: str, last: int, sequence: Sequence | None) -> Advice:
+    by = f"{sequence.full} has given out {last:,}" if sequence else f"the highest is {last:,}"
     share = last / HIGHEST[base]
     severity = Severity.critical if share >= 0.9 else Severity.high if share >= 0.75 else Severity.medium
     kind = {"int2": "smallint", "int4": "integer"}[base]
     return RULE.on(
-        table.full, f"{table.column(column)} is an {kind} key at {share:.0%} of its numbers",
+        table.full, f"{table.column(column)} is {kind}, and a key at {share:.0%} of its numbers",
         severity=severity, evidence=(Evidence(Place(table.full, 0), f"{by}, of {HIGHEST[base]:,}"),),
         fix="Add a bigint column, fill it in batches with a trigger for new rows, index it CONCURRENTLY, and"
         " swap the two"

@@ -12,6 +12,7 @@ from ...target import Target
 _BUILDING = """
     SELECT a.relation::bigint AS oid FROM pg_locks a
     WHERE a.locktype = 'relation' AND a.mode = 'ShareUpdateExclusiveLock' AND a.granted
+      AND a.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 

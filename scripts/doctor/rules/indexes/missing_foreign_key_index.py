@@ -9,6 +9,7 @@ from ...advice import Advice, Change, LiveRule
 from ...catalog import Catalog, ForeignKey, Table
 from ...index_changes import created
 from ...target import Target
+from .partitions import on_partitions, partitions
 
 LARGE, SMALL = 100_000, 1_000  # rows of the referring table
 
@@ -22,42 +23,49 @@ def _check(target: Target) -> Iterator[Advice]:
             continue
         if catalog.covering(key.table, key.columns) is None:
             seen.add((key.table, columns))
-            yield _finding(catalog, key, table)
+            yield _finding(target, key, table)
 
 
-def _finding(catalog: Catalog, key: ForeignKey, table: Table) -> Advice:
+def _finding(whole: Target, key: ForeignKey, table: Table) -> Advice:
+    catalog = whole.catalog
+    parts = partitions(whole, table)
+    rows = sum(max(each.rows, 0) for each in parts) if parts else table.rows
     parent = catalog.tables.get(key.target)
     target = parent.full if parent else "another table"
     deletes = catalog.counted(key.target).deletes
     columns = ", ".join(key.columns)
-    change = created(catalog, table, key.columns)
+    change = on_partitions(catalog, created(catalog, table, key.columns), key.columns, parts)
     return RULE.on(
         table.full, f"{table.full} ({columns}) refers to {target} by {key.name}, and no index begins with it",
-        severity=_severity(table, deletes), evidence=tuple(_evidence(catalog, table, target, deletes)),
-        fix=_fix(table, change), gain=f"{max(table.rows, 0):,.0f} rows read by each lookup and each DELETE in"
+        severity=_severity(rows, deletes), evidence=tuple(_evidence(catalog, table, rows, target, deletes)),
+        fix=_fix(table, change), gain=f"{max(rows, 0):,.0f} rows read by each lookup and each DELETE in"
         f" {target}"
         " -> a few pages", risk="the index takes space, and a little of each INSERT and each UPDATE of the column",
         change=change, names=tuple(map(table.column, key.columns)), key=columns,
     )  # fmt: skip
 
 
-def _severity(table: Table, deletes: int) -> Severity:
-    if table.rows >= LARGE:
+def _severity(rows: float, deletes: int) -> Severity:
+    if rows >= LARGE:
         return Severity.high
-    return Severity.medium if table.rows >= SMALL or deletes else Severity.low
+    return Severity.medium if rows >= SMALL or deletes else Severity.low
 
 
-def _evidence(catalog: Catalog, table: Table, target: str, deletes: int) -> Iterator[Evidence]:
+def _evidence(catalog: Catalog, table: Table, rows: float, target: str, deletes: int) -> Iterator[Evidence]:
     counted, place = catalog.counted(table.oid), Place(table.full, 0)
-    if table.rows >= 0:
-        yield Evidence(place, f"{table.rows:,.0f} rows; read from end to end {counted.seq_scans:,} times")
+    if rows >= 0:
+        yield Evidence(place, f"{rows:,.0f} rows; read from end to end {counted.seq_scans:,} times")
     if deletes:
         yield Evidence(place, f"{deletes:,} rows of {target} were deleted, and each had to look for its rows here")
 
 
 def _fix(table: Table, change: Change) -> str:
     if table.kind == "p":
-        return "Make it on each partition CONCURRENTLY, then on the parent, which takes them over at once."
+        return (
+            "CONCURRENTLY is not possible on a partitioned table: make it on each partition so, then on the"
+            " parent,"
+            ", which takes them over at once: " + " ".join(f"`{each};`" for each in change.up)
+        )
     return f"`{change.up[-1]};` outside a transaction, or scripts/harden migrate."
 
 

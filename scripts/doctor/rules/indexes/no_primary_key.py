@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ....audit.finding import Evidence, Place, Severity
 from ...advice import Advice, Change, LiveRule
 from ...catalog import Catalog, Index, Table
-from ...names import quoted
+from ...names import made_name, quoted
 from ...target import Target
 
 
@@ -23,13 +23,17 @@ def _finding(catalog: Catalog, table: Table) -> Advice:
     unique = next((each for each in catalog.of(table.oid) if _may_be_primary(table, each)), None)
     if unique is None:
         column = "id" if "id" not in table.by_name else f"{table.name}_id"
-        up = f"ALTER TABLE {table.full} ADD COLUMN {quoted(column)} bigint GENERATED ALWAYS AS IDENTITY"
-        " PRIMARY KEY"
+        new = f"{quoted(column)} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+        up = f"ALTER TABLE {table.full} ADD COLUMN {new}"
         fix, change = f"`{up};` when the table is small: it is rewritten under a lock.", Change("other", (up,))
+    elif table.kind == "p" or unique.constraint:
+        # neither a partitioned table nor a UNIQUE constraint's index can be taken over
+        up = f"ALTER TABLE {table.full} ADD PRIMARY KEY ({', '.join(map(quoted, unique.columns))})"
+        fix, change = f"`{up};`, which builds an index under a lock.", Change("other", (up,))
     else:
-        name = f"{table.name}_pkey"
-        up = f"ALTER TABLE {table.full} ADD CONSTRAINT {quoted(name)} PRIMARY KEY USING INDEX"
-        f" {quoted(unique.name)}"
+        name = quoted(made_name([table.name], catalog.index_names(table.schema), "pkey"))
+        taken = f"PRIMARY KEY USING INDEX {quoted(unique.name)}"
+        up = f"ALTER TABLE {table.full} ADD CONSTRAINT {name} {taken}"
         fix, change = f"`{up};` takes the unique index that is there.", Change("other", (up,))
     return RULE.on(
         table.full, f"{table.full} has no primary key", fix=fix, change=change,
@@ -40,7 +44,8 @@ def _finding(catalog: Catalog, table: Table) -> Advice:
 
 
 def _may_be_primary(table: Table, index: Index) -> bool:
-    whole = index.is_unique and index.is_valid and not index.predicate and not index.constraint
+    is_plain = not any(each.opclass or each.collation or each.is_desc for each in index.keys)
+    whole = index.is_unique and index.is_valid and not index.predicate and is_plain
     return whole and index.method == "btree" and all(
         name in table.by_name and table.by_name[name].not_null for name in index.columns
     )

@@ -20,12 +20,12 @@ def _check(target: Target) -> Iterator[Advice]:
     for table in catalog.tables.values():
         indexes = [each for each in catalog.of(table.oid) if each.is_valid and not each.is_partition]
         for index in indexes:
-            longer = next((each for each in indexes if _covers(each, index)), None)
+            longer = next((each for each in indexes if covers(each, index)), None)
             if longer is not None and is_free(index):
                 yield _finding(target, table, index, longer)
 
 
-def _covers(longer: Index, index: Index) -> bool:
+def covers(longer: Index, index: Index) -> bool:
     """Whether every search by the short index can be done by the long one, at about the same cost."""
     return (
         longer is not index and shape(longer) != shape(index)

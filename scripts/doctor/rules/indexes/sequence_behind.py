@@ -8,44 +8,55 @@ from psycopg2 import sql
 
 from ....audit.finding import Severity
 from ...advice import Advice, Change, LiveRule
-from ...catalog import Sequence, Table
+from ...catalog import Catalog, Sequence, Table
 from ...names import literal, quoted
 from ...session import NotSeen
 from ...target import Target
+from .highest import highest, is_cheap
 
 
 def _check(target: Target) -> Iterator[Advice]:
     catalog = target.catalog
-    for sequence in catalog.sequences:
-        table = catalog.tables.get(sequence.table)
-        if table is None or sequence.increment <= 0 or not _is_asked_cheaply(target, sequence):
-            continue
-        try:
-            highest = _highest(target, table, sequence.column)
-        except NotSeen:
-            continue  # a table that we may not read: its owner sees to it
-        if highest is not None and highest > (sequence.last if sequence.last is not None else sequence.lowest - 1):
-            yield _finding(table, sequence, highest)
+    feeding = [(each, catalog.tables[each.table]) for each in catalog.sequences if _feeds(catalog, each)]
+    found = highest(target, [(table, sequence.column) for sequence, table in feeding])
+    for sequence, table in feeding:
+        most = found.get((table.oid, sequence.column))
+        if most is not None and most > (sequence.last or 0):
+            following = _next(target, sequence)
+            if following is not None and most >= following:
+                yield _finding(table, sequence, most, following)
 
 
-def _is_asked_cheaply(target: Target, sequence: Sequence) -> bool:
-    return any(each.columns[:1] == (sequence.column,) and each.is_valid and each.method == "btree"
-               and not each.predicate for each in target.catalog.of(sequence.table))  # fmt: skip
+def _feeds(catalog: Catalog, sequence: Sequence) -> bool:
+    """Whether its column takes numbers from it, upwards, and tells its highest at once."""
+    table = catalog.tables.get(sequence.table)
+    column = table.by_name.get(sequence.column) if table else None
+    if column is None or sequence.increment <= 0 or sequence.cycles:
+        return False
+    return bool(column.identity or "nextval(" in column.default) and is_cheap(
+        catalog, sequence.table, sequence.column
+    )
 
 
-def _highest(target: Target, table: Table, column: str) -> int | None:
-    statement = sql.SQL("SELECT max({}) AS highest FROM {}")
-    name = sql.Identifier(table.schema, table.name)
-    found = target.session.row(statement.format(sql.Identifier(column), name)).highest
-    return int(found) if found is not None else None
+def _next(target: Target, sequence: Sequence) -> int | None:
+    """Return the number that it gives out next; None when we may not see it.
+
+    Asked after the column was, for rows that came meanwhile took their numbers from it. setval(..., false), which
+    dumps write, is seen here alone: pg_sequences has no last value then.
+    """
+    statement = sql.SQL("SELECT last_value AS last, is_called FROM {}")
+    try:
+        row = target.session.row(statement.format(sql.Identifier(sequence.schema, sequence.name)))
+    except NotSeen:
+        return None
+    return int(row.last) + (sequence.increment if row.is_called else 0)
 
 
-def _finding(table: Table, sequence: Sequence, highest: int) -> Advice:
+def _finding(table: Table, sequence: Sequence, most: int, following: int) -> Advice:
     up = f"SELECT setval({literal(sequence.full)}, (SELECT max({quoted(sequence.column)}) FROM {table.full}))"
     return RULE.on(
-        sequence.full, f"{sequence.full} is at {sequence.last or 0:,}, and {table.column(sequence.column)}"
-        f" has {highest:,}"
-        " already", change=Change("other", (up,)), gain="INSERTs do not fail as duplicates",
+        sequence.full, f"{sequence.full} gives out {following:,} next, and {table.column(sequence.column)} has"
+        f" {most:,} already", change=Change("other", (up,)), gain="INSERTs do not fail as duplicates",
         risk="none; numbers between are left out", names=(table.full, table.column(sequence.column)),
     )  # fmt: skip
 
@@ -58,7 +69,11 @@ RULE = LiveRule(
     " those rows, one"
     " after the other.",
     fix="Set the sequence to the column's highest number.",
-    leaves_alone=("Columns without an index that begins with them: the question would read the table.",),
+    leaves_alone=(
+        "Columns without an index that begins with them: the question would read the table.",
+        "Sequences that CYCLE, count down, or are not the default of the column that owns them.",
+        "Sequences and tables that the role may not read.",
+    ),
     severity=Severity.high,
     check=_check,
     example="CREATE TABLE users (id serial PRIMARY KEY);\nINSERT INTO users (id) VALUES (7);\n",

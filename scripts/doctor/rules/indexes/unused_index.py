@@ -10,7 +10,8 @@ from ...catalog import Catalog, Index, Table
 from ...index_changes import dropped
 from ...sizes import bytes_text, seconds_text
 from ...target import Target
-from .duplicate_index import is_free
+from .duplicate_index import is_free, shape
+from .redundant_index import covers
 
 DAY = 86400.0
 LEAST_WRITES = 1000  # rows written to the table; below that an index costs nothing
@@ -35,6 +36,7 @@ def _is_unused(catalog: Catalog, table: Table, index: Index, size: int) -> bool:
         and counted.inserts + counted.updates + counted.deletes >= LEAST_WRITES
         and counted.seq_scans + counted.index_scans > 0  # somebody reads the table, and not by this index
         and not _serves_foreign_key(catalog, table, index)
+        and not _stands_for_another(catalog, index)
     )  # fmt: skip
 
 
@@ -45,6 +47,12 @@ def _serves_foreign_key(catalog: Catalog, table: Table, index: Index) -> bool:
         if key.table == table.oid and set(index.columns[:width]) == set(key.columns):
             return True
     return False
+
+
+def _stands_for_another(catalog: Catalog, index: Index) -> bool:
+    """Whether another rule advises to drop one of two indexes: the one that stays will get its reads."""
+    others = [each for each in catalog.of(index.table) if each is not index and each.is_valid]
+    return any(shape(each) == shape(index) or covers(each, index) or covers(index, each) for each in others)
 
 
 def _finding(target: Target, table: Table, index: Index) -> Advice:
@@ -71,6 +79,7 @@ RULE = LiveRule(
     leaves_alone=(
         "Counters younger than --unused-after days (7).",
         "What enforces something, and what begins with a foreign key's columns.",
+        "One of two indexes that duplicate-index or redundant-index tells of: the one that stays gets the reads.",
         "Tables with fewer than 1,000 rows written, or that nobody reads.",
         "Partitions, of which some are always at rest.",
     ),
