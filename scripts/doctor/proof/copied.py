@@ -1,8 +1,8 @@
-"""Costs on a throw-away copy: the tables concerned with generated rows of the same statistics, planned by a real server.
+"""Costs on a throw-away copy: the tables concerned, with generated rows of the same statistics, on a real server.
 
 For databases without HypoPG. The copy has at most 100,000 rows a table, in a cluster of this machine that is gone
-afterwards; the costs are scaled by the share of rows. Only types that come with PostgreSQL are generated: a table with
-others is left to the estimate. Nothing of the data is read but pg_stats.
+afterwards; the costs are scaled by the share of rows. Only types that come with PostgreSQL are generated: a table
+with others is left to the estimate. Nothing of the data is read but pg_stats.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _is_made(target: Target, cluster: Cluster, table: Table) -> bool:
     try:
         cluster.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(table.schema)}")
         cluster.execute(f"CREATE TABLE {table.full} ({columns})")
-        cluster.execute(rows_statement(table, known, rows, target.server.version))
+        cluster.execute(rows_statement(table, known, rows))
         for index in target.catalog.of(table.oid):
             if index.is_valid:
                 cluster.execute(index.definition)

@@ -1,8 +1,8 @@
 """Indexes that the workload lacks: from the uses of its statements, one proposal for all that it serves.
 
-Equality first, the most selective column in front; then the sort of a LIMIT, or one range. Nothing is proposed where
-an index begins with a column that is asked for, on small tables, for columns with few values, or where a foreign key
-lacks its index, which has a rule of its own. If this is wrong, writes pay for an index that no read uses.
+Equality first, the most selective column in front; then the sort of a LIMIT, or one range. Nothing is proposed
+where an index begins with a column that is asked for, on small tables, for columns with few values, or where a
+foreign key lacks its index: another rule. If this is wrong, writes pay for an index without readers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Proposal:
 
 
 def proposals(target: Target) -> list[Proposal]:
-    """Return the proposals of a target's workload, each once; a shorter one is part of the longer that begins with it.
+    """Return the proposals of a target's workload, each once; a shorter one is part of a longer one's.
 
     Raises:
         NotSeen: the workload cannot be read.
@@ -133,9 +133,11 @@ class _Of:
             first = index.keys[0] if index.keys else None
             if first is None or not index.is_valid or not Catalog.is_harmless(index.predicate, [use.column.name]):
                 continue
-            if use.expression and use.expression.split("(")[0] in first.text and f"({use.column.name}" in first.text:
-                return True
-            if not use.expression and first.column == use.column.name and index.method in ("btree", "hash", "brin"):
+            if use.expression:
+                function = use.expression.partition("(")[0]
+                if function in first.text and f"({use.column.name}" in first.text:
+                    return True
+            elif first.column == use.column.name and index.method in ("btree", "hash", "brin"):
                 return True
         return False
 

@@ -29,8 +29,11 @@ HIDDEN = "<insufficient privilege>"
 _TAGS = re.compile(r"/\*(?P<tags>(?:\w+='[^']*',?)+)\*/\s*;?\s*$")
 _TAG = re.compile(r"(\w+)='([^']*)'")
 # Our own questions, and what drivers send by themselves.
-_NOT_THE_APPS = re.compile(r"^\s*(?:BEGIN|COMMIT|ROLLBACK|SET|RESET|SHOW|DISCARD|EXPLAIN|DEALLOCATE|PREPARE|SAVEPOINT"
-                           r"|RELEASE|VACUUM|ANALYZE|CREATE|ALTER|DROP|GRANT|COPY|LISTEN)\b", re.IGNORECASE)  # fmt: skip
+_NOT_THE_APPS = re.compile(
+    r"^\s*(?:BEGIN|COMMIT|ROLLBACK|SET|RESET|SHOW|DISCARD|EXPLAIN|DEALLOCATE|PREPARE|SAVEPOINT|RELEASE|VACUUM"
+    r"|ANALYZE|CREATE|ALTER|DROP|GRANT|COPY|LISTEN)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..catalog import Catalog, Column, Table
 
 RANGES = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _CONTAINS = {"@>", "<@", "&&", "?", "?|", "?&", "@@", "@?"}
+_AGGREGATES = ("count", "sum", "avg", "min", "max", "json_agg", "jsonb_agg", "array_agg", "string_agg")
 _FUNCTIONS = ("lower", "upper", "date", "md5", "trim", "btrim")
 
 
@@ -113,7 +114,7 @@ class _Reader:
                 self._subselects(fields.get("testexpr"), block, ctes)
 
     def _from(self, block: Block, fields: Node, ctes: frozenset[str]) -> list[Node]:
-        """Add the tables of FROM, USING and the statement's own; return the conditions of WHERE and inner ONs."""
+        """Add the tables of FROM, USING and the statement's own; return the conditions of WHERE and ON."""
         quals = [fields["whereClause"]] if "whereClause" in fields else []
         todo = [*fields.get("fromClause", ()), *fields.get("usingClause", ())]
         if isinstance(fields.get("relation"), dict):
@@ -149,8 +150,7 @@ class _Reader:
         targets = fields.get("targetList", [])
         calls = [each for name, each in walk(targets, ("SubLink",)) if name == "FuncCall"]
         block.is_grouped = bool(fields.get("groupClause") or fields.get("distinctClause")) or any(
-            _name(each) in ("count", "sum", "avg", "min", "max", "json_agg", "jsonb_agg", "array_agg", "string_agg")
-            and "over" not in each
+            _name(each) in _AGGREGATES and "over" not in each
             for each in calls
         )
         if "limitCount" not in fields or block.is_grouped:

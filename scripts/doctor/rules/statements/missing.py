@@ -35,7 +35,8 @@ def _advice(target: Target, rule: LiveRule, proposal: Proposal, gain: Gain) -> A
     table = proposal.table
     change = created(target.catalog, table, proposal.columns, keys=proposal.keys, method=proposal.method,
                      probes=[each.text for each in proposal.asked[:SHOWN]])  # fmt: skip
-    first = f"`CREATE EXTENSION {proposal.needs};`, then " if proposal.needs not in ("", *target.server.extensions) else ""
+    is_there = proposal.needs in ("", *target.server.extensions)
+    first = "" if is_there else f"`CREATE EXTENSION {proposal.needs};`, then "
     calls = f"{gain.calls:,} calls" if gain.calls >= 0 else "calls not counted"
     return rule.on(
         table.full, f"{table.full} ({', '.join(proposal.keys)}): no index for {_count(proposal)}, {calls}",
