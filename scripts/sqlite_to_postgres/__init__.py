@@ -1,0 +1,1 @@
+"""Move a SQLite database to PostgreSQL: translate, copy, verify, roll back."""
