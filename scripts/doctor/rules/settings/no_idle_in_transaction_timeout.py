@@ -1,0 +1,43 @@
+"""H702: a role that may hold a transaction for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ....audit.finding import Severity
+from ...advice import Advice, Change, LiveRule
+from ...names import quoted
+from ...target import Target
+
+
+def _check(target: Target) -> Iterator[Advice]:
+    server = target.server
+    if server.amount("idle_in_transaction_session_timeout"):
+        return
+    role, setting = quoted(server.role), "idle_in_transaction_session_timeout"
+    up, down = f"ALTER ROLE {role} SET {setting} = '1min'", f"ALTER ROLE {role} RESET {setting}"
+    yield RULE.on(
+        "server", f"{setting} is 0 for {server.role}: nothing ends what hangs", fix=f"`{up};`, for the app's"
+        " role.",
+        change=Change("setting", (up,), (down,), "", setting), names=(quoted(server.database),),
+        gain="what hangs ends, and gives its connection back",
+        risk=f"work that really takes longer needs SET LOCAL {setting} of its own",
+    )  # fmt: skip
+
+
+RULE = LiveRule(
+    id="H702",
+    name="no-idle-in-transaction-timeout",
+    finds="A role without idle_in_transaction_session_timeout: not its own, not its database's, not the "
+    "server's.",
+    why="A worker that hangs in the middle of a transaction keeps its locks and keeps vacuum from working "
+    "until somebody restarts it.",
+    fix="Set it for the app's role; longer for reports, by SET LOCAL.",
+    leaves_alone=(
+        "A value of any length, from wherever it comes.",
+    ),
+    severity=Severity.medium,
+    check=_check,
+    example="",
+    instead="",
+)
