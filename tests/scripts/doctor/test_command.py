@@ -217,7 +217,8 @@ def test_a_database_that_goes_away_half_way_is_told_with_what_was_found(
     def cut(target: Any) -> Any:
         pid = target.session.connection.info.backend_pid
         cluster.execute("SELECT pg_terminate_backend(%s)", (pid,))
-        until(lambda: not cluster.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)), "it is gone", 10)
+        there = "SELECT 1 FROM pg_stat_activity WHERE pid = %s"
+        until(lambda: not cluster.execute(there, (pid,)), "it is gone", 10)
         return target.session.rows("SELECT 1")
 
     fields = dict.fromkeys(("finds", "why", "fix", "example", "instead"), "")
