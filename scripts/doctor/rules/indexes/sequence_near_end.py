@@ -47,11 +47,12 @@ def _is_keys(catalog: Catalog, sequence: Sequence) -> bool:
 
 def _finding(catalog: Catalog, sequence: Sequence, share: float) -> Advice:
     severity = Severity.critical if share >= 0.9 else Severity.high if share >= 0.75 else Severity.medium
-    up = f"ALTER SEQUENCE {sequence.full} AS bigint NO MAXVALUE"
-    down = f"ALTER SEQUENCE {sequence.full} AS {sequence.type} MAXVALUE {sequence.highest}"
+    end, value = ("MAXVALUE", sequence.highest) if sequence.increment > 0 else ("MINVALUE", sequence.lowest)
+    up = f"ALTER SEQUENCE {sequence.full} AS bigint NO {end}"
+    down = f"ALTER SEQUENCE {sequence.full} AS {sequence.type} {end} {value}"
     table = catalog.tables.get(sequence.table)
     return RULE.on(
-        sequence.full, f"{sequence.full} has given out {sequence.last:,} of {sequence.highest:,}: {share:.0%}",
+        sequence.full, f"{sequence.full} is at {sequence.last:,}, and ends at {value:,}: {share:.0%} is given out",
         severity=severity, change=Change("other", (up,), (down,)), gain="nextval does not fail at the end",
         risk="the column that it feeds must be a bigint too", fix=f"`{up};`, and widen its column first.",
         names=(table.full, table.column(sequence.column)) if table else (),
