@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ....audit.finding import Severity
-from ...advice import Advice, Change, LiveRule
-from ...names import quoted
+from ...advice import Advice, LiveRule
 from ...target import Target
+from .timeouts import without
 
 
 def _check(target: Target) -> Iterator[Advice]:
-    server = target.server
-    if server.amount("statement_timeout"):
-        return
-    role, setting = quoted(server.role), "statement_timeout"
-    up, down = f"ALTER ROLE {role} SET {setting} = '30s'", f"ALTER ROLE {role} RESET {setting}"
-    yield RULE.on(
-        "server", f"{setting} is 0 for {server.role}: nothing ends what hangs", fix=f"`{up};`, for the app's"
-        " role.",
-        change=Change("setting", (up,), (down,), "", setting), names=(quoted(server.database),),
-        gain="what hangs ends, and gives its connection back",
-        risk=f"work that really takes longer needs SET LOCAL {setting} of its own",
-    )  # fmt: skip
+    yield from without(target, RULE, "statement_timeout", "30s")
 
 
 RULE = LiveRule(
