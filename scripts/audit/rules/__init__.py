@@ -32,6 +32,7 @@ from . import (
     session_state,
     sql_injection,
     sqlite_in_production,
+    sqlite_statement,
     state_in_memory,
     unbounded_select,
     unindexed_filter,
@@ -73,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     sqlite_in_production.RULE,
     redis_keys.RULE,
     repeated_token_decoding.RULE,
+    sqlite_statement.RULE,
     broken_file.RULE,
     unused_ignore.RULE,
 )
