@@ -74,7 +74,7 @@ def test_a_timeout_of_the_role_does_not_end_it(make_file: Make, target: Target) 
 
 def test_it_works_through_pgbouncer_in_transaction_mode(make_file: Make, stack: Stack, cluster: Cluster) -> None:
     cluster.create_database("moved_bouncer", ROLE)
-    bouncer: Any = stack.pgbouncer(cluster, ["moved_bouncer"], [ROLE])
+    bouncer: Any = stack.pgbouncer(cluster, ["moved_bouncer"], [ROLE], name="sqlite-bouncer")
     if bouncer is None:
         pytest.skip("pgbouncer is not installed (apt-get install pgbouncer)")
     try:
