@@ -37,6 +37,7 @@ _CHANGES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"\bcollate\s+nocase\b", "COLLATE NOCASE", "citext, or lower()"),
     )
 )
+_IMPORT = re.compile(r"\s*(?:import|from)\s")
 _QUOTED = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -74,10 +75,11 @@ def _finding(project: Project, call: Call, text: Text) -> Finding:
 
 
 def _last_row_ids(project: Project) -> Iterator[Finding]:
-    """Yield each `.lastrowid` of a module that imports sqlite3: psycopg2's is always 0 for ordinary tables."""
+    """Yield each `.lastrowid` of a project that imports sqlite3, and no MySQL, which has it too."""
+    imports = [line for module in project.modules for line in module.lines if _IMPORT.match(line)]
+    if not any("sqlite3" in line for line in imports) or any("mysql" in line.lower() for line in imports):
+        return
     for module in project.modules:
-        if not any(line.lstrip().startswith(("import", "from")) and "sqlite3" in line for line in module.lines):
-            continue
         if is_for_development(module.path):
             continue
         for function in module.functions:

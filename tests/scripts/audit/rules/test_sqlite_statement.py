@@ -68,6 +68,11 @@ def test_lastrowid_is_told_where_it_is_read(tmp_path: Path) -> None:
     assert "RETURNING id" in finding.fix
 
 
+def test_lastrowid_is_told_in_another_module_than_the_connect(tmp_path: Path) -> None:
+    files = {"db.py": "import sqlite3\n", "app.py": "def add(cur):\n    return cur.lastrowid\n"}
+    assert places(RULE, tmp_path, files) == ["app.py:2:12"]
+
+
 @pytest.mark.parametrize("statement", [
     "SELECT a FROM t WHERE b = 'is it? yes: so'",
     "SELECT a || b FROM t",
@@ -86,6 +91,7 @@ def test_what_both_take_is_left_alone(tmp_path: Path, statement: str) -> None:
     " FROM t')\n",
     "def read(cur):\n    cur.execute('SELECT a FROM t WHERE b = ?', (1,))\n",
     "import psycopg2\ndef add(cur):\n    return cur.lastrowid\n",
+    "import sqlite3\nimport pymysql\ndef add(cur):\n    return cur.lastrowid\n",
     "import sqlite3\ndef read(rows):\n    return rows.execute\n",
 ])  # fmt: skip
 def test_other_drivers_are_left_alone(tmp_path: Path, source: str) -> None:
