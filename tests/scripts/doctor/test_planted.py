@@ -1,4 +1,4 @@
-"""A database with thirty-five kinds of trouble: each is found where it was planted, and nothing else is."""
+"""A database with thirty-six kinds of trouble: each is found where it was planted, and nothing else is."""
 
 from __future__ import annotations
 
