@@ -20,18 +20,21 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import socket
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection
+from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, connection
 
 from .record import Record
 from .site import app_line, thread_name
 
 log = logging.getLogger(__name__)
+_driver: Any = connection
+_status = _driver.get_transaction_status
 # Both set by the query cache at its first use: what makes the cursors of all leases, and what is told of each
 # call of a lease that may change answers without a cursor, such as `reset()` and `tpc_commit()`.
 dress: Callable[..., Any] | None = None
@@ -198,13 +201,26 @@ def is_inherited(conn: Any) -> bool:
 
 
 def hang_up(conn: Any) -> None:
-    """Close the connection to the server, unless it is the parent's."""
+    """Close the connection to the server, unless it is the parent's.
+
+    While a statement is under way another thread may be inside libpq, and psycopg2 holds no lock for a COPY:
+    closing would free what that thread still reads. So its socket is shut down, which ends the other thread's
+    wait with an error; the connection is freed when its last user lets go of it.
+    """
     if is_inherited(conn):
         return  # closing would end the parent's session
     try:
-        connection.close(conn)
+        if not connection.closed.__get__(conn) and _status(conn) == TRANSACTION_STATUS_ACTIVE:
+            _shut_down(conn)
+        else:
+            connection.close(conn)
     except Exception:
         pass  # it is gone either way
+
+
+def _shut_down(conn: Any) -> None:
+    with socket.socket(fileno=os.dup(connection.fileno(conn))) as line:  # a copy: `with` closes what it has
+        line.shutdown(socket.SHUT_RDWR)
 
 
 class Returning(Leased):
