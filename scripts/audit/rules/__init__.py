@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..rule import Rule
 from . import (
+    aggregate_in_python,
     blocking_sleep,
     broken_file,
     connect_per_request,
@@ -39,6 +40,7 @@ from . import (
     unindexed_foreign_key,
     unlimited_upload,
     unused_ignore,
+    window_count,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -58,6 +60,8 @@ RULES: tuple[Rule, ...] = (
     unindexed_filter.RULE,
     unindexed_foreign_key.RULE,
     repeated_user_lookup.RULE,
+    window_count.RULE,
+    aggregate_in_python.RULE,
     sql_injection.RULE,
     hardcoded_credentials.RULE,
     insecure_cookie.RULE,

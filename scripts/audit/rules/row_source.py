@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..finding import Place
 from ..model.code import Call, Loop
 from ..model.project import STATEMENTS, Project
-from ..model.values import Data, Text, texts
+from ..model.values import Site, Text, texts
 from .reached import Reached
 
 
@@ -14,7 +14,7 @@ def row_query(project: Project, loop: Loop) -> Reached | None:
     rows = [each for each in loop.behind if each.source == "row"]
     rows.sort(key=lambda each: each.shape != "rows")
     for each in rows:
-        call = _statement_before(project, each)
+        call = statement_before(project, each.site)
         if call is not None:
             return _said(project, call, loop)
     return None
@@ -26,13 +26,13 @@ def row_place(loop: Loop) -> Place | None:
     return Place(found[0].path, found[0].line, found[0].col + 1) if found else None
 
 
-def _statement_before(project: Project, data: Data) -> Call | None:
+def statement_before(project: Project, site: Site) -> Call | None:
     """Return the last statement before a fetch in the same function, on its cursor where that is known."""
-    function = project.function_at(data.site)
+    function = project.function_at(site)
     if function is None:
         return None
-    before = [call for call in function.calls if call.does in STATEMENTS and call.node.lineno <= data.site.line]
-    place = (data.site.line, data.site.col)
+    before = [call for call in function.calls if call.does in STATEMENTS and call.node.lineno <= site.line]
+    place = (site.line, site.col)
     cursors = {
         cursor
         for call in function.calls
