@@ -22,8 +22,8 @@ from .running import running
 _LISTED = re.compile(r"^\s*select\s+(?!distinct\b|all\b).*?\s(?=from\s)", re.IGNORECASE | re.DOTALL)
 _ORDER = re.compile(r"\s+order\s+by\s+[^()]*$", re.IGNORECASE)
 _WORDS = {
-    "count": "counted", "exists": "tested for being there", "sum": "added up", "max": "compared", "min": "compared",
-    "avg": "averaged", "group": "counted or added up by group",
+    "count": "counted", "exists": "tested for being there", "sum": "added up", "max": "compared",
+    "min": "compared", "avg": "averaged", "group": "counted or added up by group",
 }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ RULE = Rule(
     " took 4.2 s and 521 MB, most of it with the interpreter's lock held, so that the worker's other threads wait;"
     " `count(*)` or `sum()` sends one row.",
     fix="Ask for the number: `count(*)`, `sum(x)`, `max(x)`, `EXISTS (...)`; several at once with `FILTER (WHERE"
-    " ...)`; by group with `GROUP BY`: docs/row-patterns.md. `sum` of no rows is NULL: write `coalesce(sum(x), 0)`.",
+    " ...)`; by group with `GROUP BY`: docs/row-patterns.md. A sum of no rows is NULL: `coalesce(sum(x), 0)`.",
     leaves_alone=(
         "Rows that anything else uses: returned, passed on, shown, looped over for more than adding up.",
         "A statement with LIMIT, or one that returns one row anyway.",

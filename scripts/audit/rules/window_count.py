@@ -101,8 +101,8 @@ RULE = Rule(
     why="A window count takes the LIMIT's point away: every row that passes the filters is made and counted before"
     " the first one is sent, for each page again. On 238,000 rows a count of all took 24 ms, one capped at 10,000"
     " took 1.6 ms, the planner's estimate 0.3 ms, and a list that only goes on needs none.",
-    fix='`CursorPages` (one row more says whether there is a next page), or `NumberedPages(..., count="capped")` or'
-    ' `"estimated"` where a number has to be shown: docs/row-patterns.md.',
+    fix='`CursorPages` (one row more says whether there is a next page), or `NumberedPages(..., count="capped")`'
+    ' or `"estimated"` where a number has to be shown: docs/row-patterns.md.',
     leaves_alone=(
         "A window count without LIMIT: the list is sent as a whole, and its length costs nothing more.",
         "`count(*) OVER (PARTITION BY ...)`, which is a figure of each group.",
@@ -113,7 +113,7 @@ RULE = Rule(
     example="from flask import request\n\n\ndef page(conn):\n    cur = conn.cursor()\n"
     '    cur.execute("SELECT id, name, count(*) OVER () FROM parts ORDER BY id LIMIT 20 OFFSET %s",'
     ' (request.args["skip"],))\n    return cur.fetchall()\n',
-    instead='from flask import request\n\nfrom backend import CursorPages\n\nPARTS = CursorPages("SELECT id, name FROM'
-    ' parts", order="id", size=20)\n\n\ndef page(conn):\n'
+    instead='from flask import request\n\nfrom backend import CursorPages\n\nPARTS = CursorPages("SELECT id, name'
+    ' FROM parts", order="id", size=20)\n\n\ndef page(conn):\n'
     '    return PARTS.fetch(conn, cursor=request.args.get("cursor"))\n',
 )

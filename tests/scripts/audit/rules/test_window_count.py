@@ -71,7 +71,10 @@ def test_a_count_beside_the_page_of_the_same_list_is_found(tmp_path: Path) -> No
     ("SELECT count(*) FROM (SELECT 1 FROM parts LIMIT 10000) p", "SELECT id FROM parts LIMIT 20 OFFSET 20"),
 ])  # fmt: skip
 def test_a_count_of_something_else_is_left_alone(tmp_path: Path, count: str, page: str) -> None:
-    code = f'cur.execute("{count}")\nn = cur.fetchone()\ncur.execute("{page}")\nreturn jsonify(n, cur.fetchall())\n'
+    code = (
+        f'cur.execute("{count}")\nn = cur.fetchone()\n'
+        f'cur.execute("{page}")\nreturn jsonify(n, cur.fetchall())\n'
+    )
     assert places(RULE, tmp_path, _app(code)) == []
 
 
