@@ -9,8 +9,11 @@ from .doctor import command as doctor
 from .monitor import command as monitor
 from .pool import command as pool
 from .queries import command as queries
+from .rows import command as rows
 
-BENCHMARKS = {"audit": audit, "doctor": doctor, "monitor": monitor, "pool": pool, "queries": queries}
+BENCHMARKS = {
+    "audit": audit, "doctor": doctor, "monitor": monitor, "pool": pool, "queries": queries, "rows": rows,
+}  # fmt: skip
 EXAMPLES = """\
 examples:
   scripts/harden bench audit --fetch         the audit beside bandit, ruff and semgrep
@@ -19,6 +22,7 @@ examples:
   scripts/harden bench pool --quick          a minute
   scripts/harden bench queries --quick       a minute and a half
   scripts/harden bench queries --html out.html
+  scripts/harden bench rows --quick          some seconds
 """
 
 
