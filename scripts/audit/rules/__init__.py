@@ -32,6 +32,7 @@ from . import (
     schema_at_import,
     session_state,
     sql_injection,
+    sqlite_api,
     sqlite_in_production,
     sqlite_statement,
     state_in_memory,
@@ -79,6 +80,7 @@ RULES: tuple[Rule, ...] = (
     redis_keys.RULE,
     repeated_token_decoding.RULE,
     sqlite_statement.RULE,
+    sqlite_api.RULE,
     broken_file.RULE,
     unused_ignore.RULE,
 )
