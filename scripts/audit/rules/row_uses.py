@@ -31,15 +31,14 @@ def uses(call: Call) -> set[str]:
     target = parent.targets[0]
     if parent.value is not call.node or len(parent.targets) > 1 or not isinstance(target, ast.Name):
         return set()
-    reads = _reads(call.function.node, target.id)
-    return _all([_use(node, parents) for node in reads])
+    return _all([_use(node, parents) for node in reads(call.function.node, target.id)])
 
 
 def _all(found: list[str]) -> set[str]:
     return set(found) if all(found) else set()
 
 
-def _reads(scope: ast.AST, name: str) -> list[ast.Name]:
+def reads(scope: ast.AST, name: str) -> list[ast.Name]:
     """Return where a name is read; none when it may be something else, or an inner function has it."""
     if isinstance(scope, ast.Module):
         return []  # whoever imports the module may read it
@@ -67,9 +66,9 @@ def _has_name(node: ast.AST, name: str) -> bool:
 def _use(node: ast.expr, parents: Parents) -> str:
     """Return what an expression that is the rows is used for; "" for anything that needs them."""
     parent = parents.get(node)
-    if isinstance(parent, ast.Call) and parent.args == [node] and _called(parent) == "len":
+    if isinstance(parent, ast.Call) and parent.args == [node] and called(parent) == "len":
         return "exists" if _is_against_nothing(parent, parents) else "count"
-    if _is_test(node, parents):
+    if is_test(node, parents):
         return "exists"
     if isinstance(parent, ast.For) and parent.iter is node:
         return _of_loop(parent)
@@ -78,19 +77,19 @@ def _use(node: ast.expr, parents: Parents) -> str:
     return ""
 
 
-def _called(call: ast.Call) -> str:
+def called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
-def _is_test(node: ast.expr, parents: Parents) -> bool:
+def is_test(node: ast.expr, parents: Parents) -> bool:
     """Whether an expression stands where only true or false matters."""
     parent = parents.get(node)
     if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
         return True
     if isinstance(parent, ast.BoolOp):
-        return _is_test(parent, parents)  # `rows or []` is a value
+        return is_test(parent, parents)  # `rows or []` is a value
     if isinstance(parent, ast.Call):
-        return parent.args == [node] and _called(parent) == "bool"
+        return parent.args == [node] and called(parent) == "bool"
     return isinstance(parent, (ast.If, ast.While, ast.IfExp, ast.Assert)) and parent.test is node
 
 
@@ -98,7 +97,7 @@ def _is_against_nothing(length: ast.Call, parents: Parents) -> bool:
     """Whether a length is only compared with none: `len(rows) > 0`, `if len(rows)`."""
     parent = parents.get(length)
     if not isinstance(parent, ast.Compare):
-        return _is_test(length, parents)
+        return is_test(length, parents)
     if parent.left is not length or len(parent.ops) != 1 or not isinstance(parent.comparators[0], ast.Constant):
         return False
     operator, value = parent.ops[0], parent.comparators[0].value
@@ -115,7 +114,7 @@ def _of_comprehension(part: ast.comprehension, parents: Parents) -> str:
         return ""
     if not isinstance(around, ast.Call) or not around.args or around.args[0] is not made:
         return ""
-    row, name = part.target.id, _called(around)
+    row, name = part.target.id, called(around)
     parts = [made.elt, *part.ifs]
     if not all(_is_of_row(each, row) for each in parts):
         return ""
@@ -152,7 +151,7 @@ def _of_step(step: ast.stmt, row: str) -> str:
 def _is_of_row(node: ast.expr, row: str) -> bool:
     """Whether an expression is made of a row's columns, constants, names and arithmetic: what SQL has as well."""
     for each in ast.walk(node):
-        if isinstance(each, ast.Call) and _called(each) not in (*_NUMBERS, "get"):
+        if isinstance(each, ast.Call) and called(each) not in (*_NUMBERS, "get"):
             return False
         if isinstance(each, (ast.Await, ast.Lambda, ast.NamedExpr, *_COMPREHENSIONS, ast.DictComp)):
             return False
