@@ -12,7 +12,7 @@ from functools import cached_property
 
 from .names import qualified, quoted
 
-_SEARCHING = ("btree", "hash", "gist", "spgist", "gin", "brin")
+_SEARCHING = ("btree", "hash", "gist", "spgist", "gin")  # BRIN leads to ranges of pages, not to rows
 
 
 @dataclass(frozen=True)
@@ -274,13 +274,13 @@ class Catalog:
         """Return a valid index whose leading columns are these, in any order.
 
         A partial one counts when it leaves out only rows where one of these is NULL, for equality never asks for
-        those. Hash, BRIN and GIN have one key or no order of keys: they count for what they have.
+        those. Hash has one key, and GIN no order of keys: they count for what they have.
         """
         wanted = set(columns)
         for index in self.of(table):
             if not index.is_valid or index.method not in _SEARCHING:
                 continue
-            keys = index.keys if index.method in ("gin", "brin") else index.keys[: len(wanted)]
+            keys = index.keys if index.method == "gin" else index.keys[: len(wanted)]
             leading = {each.column for each in keys if not each.collation}  # another collation's "=" is not ours
             if wanted <= leading and self.is_harmless(index.predicate, wanted):
                 return index

@@ -19,7 +19,7 @@ def _check(target: Target) -> Iterator[Advice]:
     seen: set[tuple[int, frozenset[str]]] = set()
     for key in catalog.foreign_keys:
         table, columns = catalog.tables.get(key.table), frozenset(key.columns)
-        if table is None or table.is_partition or (key.table, columns) in seen:
+        if table is None or (key.table, columns) in seen:
             continue
         if catalog.covering(key.table, key.columns) is None:
             seen.add((key.table, columns))
@@ -63,8 +63,7 @@ def _fix(table: Table, change: Change) -> str:
     if table.kind == "p":
         return (
             "CONCURRENTLY is not possible on a partitioned table: make it on each partition so, then on the"
-            " parent,"
-            ", which takes them over at once: " + " ".join(f"`{each};`" for each in change.up)
+            " parent, which takes them over at once: " + " ".join(f"`{each};`" for each in change.up)
         )
     return f"`{change.up[-1]};` outside a transaction, or scripts/harden migrate."
 
@@ -82,7 +81,7 @@ RULE = LiveRule(
     leaves_alone=(
         "A key that is the beginning of a composite index, primary key or UNIQUE, in any order of its columns.",
         "A partial index that leaves out only NULLs of the key.",
-        "Partitions, whose parent is told of.",
+        "A key that a partition has from its parent, which is told of; one of the partition's own is not left.",
     ),
     severity=Severity.medium,
     check=_check,

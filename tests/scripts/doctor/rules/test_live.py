@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
@@ -10,12 +12,19 @@ import pytest
 
 from scripts.audit.finding import Severity
 from scripts.doctor.advice import Advice
-from scripts.doctor.rules.activity import connections_near_limit, deadlocks, forced_checkpoints
+from scripts.doctor.rules.activity import (
+    cache_hit_ratio,
+    connections_near_limit,
+    deadlocks,
+    forced_checkpoints,
+    transaction_id_age,
+)
 from scripts.doctor.rules.around import replication_lag, replication_slot_inactive
 from scripts.doctor.rules.settings import no_pg_stat_statements, work_mem
-from scripts.doctor.rules.statements import heavy_statement, spilling_statement
+from scripts.doctor.rules.statements import heavy_statement, jit_heavy, spilling_statement
 from scripts.doctor.session import NotSeen
 from scripts.stack import Stack
+from scripts.stack.child import as_user, unprivileged_user, user_ids
 from scripts.stack.postgres import Cluster
 from tests.support.threads import Running
 
@@ -108,6 +117,64 @@ def test_without_pg_stat_statements_that_is_told_and_the_workload_is_not_seen(sm
     assert found.change.up == ("CREATE EXTENSION pg_stat_statements",)
     with pytest.raises(NotSeen, match="pg_stat_statements is not installed"):
         look(spilling_statement.RULE, on=small, name="bare")
+
+
+def test_statements_that_are_compiled_for_long_are_told(
+    small: Cluster, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(small.connect("small")) as conn, conn.cursor() as cursor:
+        cursor.execute("SELECT pg_jit_available()")
+        if not cursor.fetchone()[0]:
+            pytest.skip("this PostgreSQL was built without JIT (llvmjit)")
+        assert look(jit_heavy.RULE, on=small, name="small") == []
+        cursor.execute("SET jit = on; SET jit_above_cost = 0; SET jit_optimize_above_cost = 0")
+        cursor.execute("SELECT sum(g * 2 + 1), avg(g % 7), max(g) FROM generate_series(1, 9) g")
+    monkeypatch.setattr(jit_heavy, "LEAST_MS", 1.0)
+    (found,) = look(jit_heavy.RULE, on=small, name="small")
+    assert "in being compiled" in found.message
+    assert found.change is not None and found.change.up == ("ALTER DATABASE small SET jit = off",)
+
+
+def test_a_database_that_reads_past_its_cache_is_told(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_hit_ratio, "LEAST_READS", 5000)
+    with Stack() as stack:
+        tiny = stack.postgres({"shared_buffers": "1MB", "max_parallel_workers_per_gather": "0"})
+        tiny.execute("CREATE DATABASE tiny")
+        assert look(cache_hit_ratio.RULE, on=tiny, name="tiny") == []
+        fill = "CREATE TABLE t AS SELECT g, repeat('x', 900) AS s FROM generate_series(1, 9000) g"
+        tiny.execute(fill, dbname="tiny")
+        for _ in range(20):
+            tiny.execute("SELECT count(*) FROM t", dbname="tiny")
+        (found,) = look(cache_hit_ratio.RULE, on=tiny, name="tiny")
+    assert "pages came from shared_buffers (1 MB)" in found.message
+
+
+def test_a_table_on_its_way_to_wraparound_is_told(look: Look) -> None:
+    """The server's counter is put forward by 1.6 billion, as that many transactions would."""
+    with Stack() as stack:
+        old = stack.postgres({"autovacuum_freeze_max_age": "2000000000", "autovacuum": "off"})
+        old.execute("CREATE DATABASE old")
+        assert look(transaction_id_age.RULE, on=old, name="old") == []
+        old.stop()
+        _put_forward(old, 1_600_000_000)
+        old.start()
+        found = look(transaction_id_age.RULE, on=old, name="old")
+        assert found and found[0].severity is Severity.high
+        assert "has not been frozen for 1,59" in found[0].message
+        assert found[0].change is not None and found[0].change.up[0].startswith("VACUUM (FREEZE) ")
+
+
+def _put_forward(cluster: Cluster, transaction: int) -> None:
+    """Set the next transaction of a stopped server, and make the page that says how it ended."""
+    data, user = cluster._folder / "data", unprivileged_user()
+    page = data / "pg_xact" / f"{transaction // (32 * 8192 * 4):04X}"
+    page.write_bytes(bytes(256 * 1024))
+    os.chown(page, *user_ids(user))
+    done = subprocess.run(
+        as_user([str(cluster._bin / "pg_resetwal"), "-f", "-x", str(transaction), "-D", str(data)], user),
+        capture_output=True, text=True, cwd=cluster._folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_slot_that_nobody_reads_is_told(small: Cluster, look: Look) -> None:

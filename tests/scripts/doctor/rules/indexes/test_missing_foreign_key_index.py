@@ -33,6 +33,7 @@ SHARDS = """
     ONE + "CREATE INDEX ON t (x) WHERE x IS NOT NULL AND y IS NOT NULL",
     ONE + "CREATE INDEX i ON t (x); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass",
     ONE + "CREATE INDEX ON t USING hash (y)",
+    ONE + "CREATE INDEX ON t USING brin (x)",
     ONE + "ALTER TABLE t ADD FOREIGN KEY (x) REFERENCES p (b)",
     TWO + "CREATE INDEX ON t (x)",
     TWO + "CREATE INDEX ON t (y)",
@@ -109,3 +110,10 @@ def test_large_tables_are_worse(rows: int, severity: Severity, look: Look) -> No
     fill = f"INSERT INTO t (id) SELECT generate_series(1, {rows}); ANALYZE t"
     (found,) = look(RULE, ONE + fill)
     assert found.severity == severity
+
+
+def test_a_key_that_one_partition_has_for_itself_is_told_of_that_partition(look: Look) -> None:
+    sql = PARENT + SHARDS.replace(" REFERENCES p (a)", "") + "ALTER TABLE t1 ADD FOREIGN KEY (x) REFERENCES p (a);"
+    (found,) = look(RULE, sql)
+    assert found.place.path == "public.t1"
+    assert "CONCURRENTLY" in found.fix
