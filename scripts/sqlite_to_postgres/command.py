@@ -125,6 +125,7 @@ def _planned(source: Source, wishes: Wishes, thorough: bool) -> Plan:
     except sqlite3.DatabaseError as error:
         raise CommandError(
             f"the schema of {source.path} cannot be read: {error}; try: sqlite3 FILE .recover"
+            " (docs/sqlite.md, A damaged file)"
         ) from None
     finally:
         progress.clear()
@@ -132,7 +133,8 @@ def _planned(source: Source, wishes: Wishes, thorough: bool) -> Plan:
         whole = ", ".join(table.source.name for table in plan.tables) or "none"
         plan.problems.insert(0, f"the file is damaged: {damage[0]} ({len(damage)} findings); readable "
                                 f"to their end: "
-                                f"{whole}; try: sqlite3 FILE .recover")  # fmt: skip
+                                f"{whole}; try: sqlite3 FILE .recover (docs/sqlite.md,"
+                                " A damaged file)")  # fmt: skip
     return plan
 
 
@@ -142,11 +144,21 @@ def _import(options: argparse.Namespace, source: Source, plan: Plan, dsn: str) -
     started = time.monotonic()
     outcome: Outcome | None = None
     if not options.dry_run and not stopped:
+        Progress()(_amount(source, plan))
         with closing(open_database(dsn, NAME)) as conn:
             outcome = Import(source, plan, conn, options.resume, options.allow_missing, options.batch).run()
         missing = [*plan.lost, *outcome.refused]
     _print(options, plan, outcome, missing)
     return _end(options, plan, outcome, missing, time.monotonic() - started, dsn)
+
+
+def _amount(source: Source, plan: Plan) -> str:
+    """Say before the first row what the server is in for."""
+    size = f"{source.size / 1e6:,.0f} MB"
+    return (
+        f"{plan.rows:,} rows in {len(plan.tables)} tables: about {size} in PostgreSQL, and as much WAL until its"
+        " next checkpoints; the bar says how long it takes"
+    )
 
 
 def _print(options: argparse.Namespace, plan: Plan, outcome: Outcome | None, missing: list[str]) -> None:

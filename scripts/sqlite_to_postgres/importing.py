@@ -22,10 +22,13 @@ from .checksum import Sum, of_source, of_target
 from .copying import copy_table
 from .ddl import create_table, extras, place
 from .names import quoted as pg_quoted
+from .pace import Pace
 from .plan import NewTable, Plan
 from .schema import quoted
 from .source import Source
 from .target import begin, check_writable, make_room
+
+PASSES = 3  # copied, hashed, checked
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Import:
         self._resume, self._allow_missing, self._batch = resume, allow_missing, batch
         self._schema = plan.wishes.schema
         self._progress = Progress()
-        self._done = 0
+        self._pace = Pace(self._progress, plan.rows, PASSES)
         self._where = "before the first table"
         self.outcome = Outcome()
 
@@ -91,6 +94,8 @@ class Import:
         record.create(cursor, self._schema)
         for table in self._plan.tables:
             self._where = f"table {table.name}"
+            if table.name in kept:
+                self._pace.skipped(table.rows * (PASSES - 1))
             self.outcome.sums[table.name] = kept.get(table.name) or self._table(cursor, table)
             if self._resume:
                 self._conn.commit()
@@ -117,15 +122,14 @@ class Import:
     def _table(self, cursor: Cursor, table: NewTable) -> Sum:
         cursor.execute(create_table(self._plan, table))
         copy_table(
-            self._source.connection, cursor, place(self._plan, table), table, self._say(table, "copy"), self._batch
-        )
-        found = of_source(self._source.connection, table, self._say(table, "hash"))
+            self._source.connection, cursor, place(self._plan, table), table,
+            self._pace.step(f"copy {table.name}"), self._batch,
+        )  # fmt: skip
+        self._pace.passed(table.rows)
+        found = of_source(self._source.connection, table, self._pace.step(f"hash {table.name}"))
+        self._pace.passed(table.rows)
         record.add(cursor, self._schema, table, self._source.identity, found)
-        self._done += table.rows
         return found
-
-    def _say(self, table: NewTable, what: str) -> _Say:
-        return _Say(self._progress, self._done, max(1, self._plan.rows), f"{what} {table.name}")
 
     def _finish(self, cursor: Cursor) -> None:
         for extra in extras(self._plan):
@@ -136,7 +140,6 @@ class Import:
             return
         for table in self._plan.tables:
             self._sequence(cursor, table)
-        self._done = 0
         for table in self._plan.tables:
             self._verify(table)
             cursor.execute(f"ANALYZE {place(self._plan, table)}")
@@ -179,8 +182,9 @@ class Import:
 
     def _verify(self, table: NewTable) -> None:
         self._where = f"check of {table.name}"
-        found = of_target(self._conn, place(self._plan, table), table.kinds(), self._say(table, "check"))
-        self._done += table.rows
+        say = self._pace.step(f"check {table.name}")
+        found = of_target(self._conn, place(self._plan, table), table.kinds(), say)
+        self._pace.passed(table.rows)
         wanted = self.outcome.sums[table.name]
         if found != wanted:
             self._conn.rollback()
@@ -188,17 +192,6 @@ class Import:
                 f"{table.name} is not equal: {wanted.rows:,} rows ({wanted.checksum[:8]}) in SQLite, "
                 f"{found.rows:,} ({found.checksum[:8]}) in PostgreSQL; {self._after()}"
             )
-
-
-class _Say:
-    """Tells the progress bar how many rows of all are done."""
-
-    def __init__(self, progress: Progress, before: int, total: int, text: str) -> None:
-        self._progress, self._before, self._total, self._text = progress, before, total, text
-
-    def __call__(self, rows: int) -> None:
-        done = self._before + rows
-        self._progress.bar(done, self._total, f"{self._text} ({done:,} of {self._total:,} rows)")
 
 
 def verify(source: Source, plan: Plan, conn: Connection) -> list[str]:
@@ -215,14 +208,17 @@ def verify(source: Source, plan: Plan, conn: Connection) -> list[str]:
             raise CommandError(f"schema {schema} holds no import (no table {record.NAME})")
         found = record.entries(cursor, schema)
     differences = []
+    pace = Pace(progress, plan.rows, 2)
     for entry in found:
         table = plan.table(entry.source)
         if table is None or table.kinds() != entry.columns:
             differences.append(f"{entry.name}: the file or the options are not those of the import")
             continue
-        say = _Say(progress, 0, max(1, table.rows), f"check {entry.name}")
-        wanted = of_source(source.connection, table, say)
-        there = of_target(conn, f"{pg_quoted(schema)}.{pg_quoted(entry.name)}", entry.columns, say)
+        wanted = of_source(source.connection, table, pace.step(f"hash {entry.name}"))
+        pace.passed(table.rows)
+        where = f"{pg_quoted(schema)}.{pg_quoted(entry.name)}"
+        there = of_target(conn, where, entry.columns, pace.step(f"check {entry.name}"))
+        pace.passed(table.rows)
         if wanted != there:
             differences.append(f"{entry.name}: {wanted.rows:,} rows ({wanted.checksum[:8]}) in SQLite, "
                                f"{there.rows:,} "
