@@ -154,7 +154,7 @@ def _import(options: argparse.Namespace, source: Source, plan: Plan, dsn: str) -
 
 def _amount(source: Source, plan: Plan) -> str:
     """Say before the first row what the server is in for."""
-    size = f"{source.size / 1e6:,.0f} MB"
+    size = f"{source.size / 1e6:,.1f} MB"
     return (
         f"{plan.rows:,} rows in {len(plan.tables)} tables: about {size} in PostgreSQL, and as much WAL until its"
         " next checkpoints; the bar says how long it takes"
