@@ -187,7 +187,11 @@ def test_a_setup_that_is_interrupted_takes_its_pip_along(kit: Kit, number: signa
         wait_until(lambda: kit.calls() == ["venv", "pip"], "its pip")
         running = [pid for pid in _group(process.pid) if pid != process.pid]
         process.send_signal(number)
-        assert process.wait(60) == 130
+        try:
+            assert process.wait(60) == 130
+        finally:
+            if process.poll() is None:  # else `with` would wait for it until the whole run is ended
+                os.killpg(process.pid, signal.SIGKILL)
     assert running
     wait_until(lambda: all(map(is_gone, running)), "the end of pip")
 
