@@ -15,6 +15,7 @@ HardenError                    H000  base; never raised itself
 ├── RepeatsError               H501  a request repeated a query, where that is to fail (AssertionError)
 ├── QueryCountError            H502  a block sent more queries, or others, than it may (AssertionError)
 ├── MonitorError               H503  the monitor, metrics or ops page cannot do what was asked
+├── CacheError (ValueError)    H601  a cache that is not set up or not asked as it can be
 └── (with psycopg2.pool.PoolError)
     ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
     ├── PoolTooBusy            H402  `max_waiting` callers wait already (also an OperationalError)
@@ -165,6 +166,12 @@ class MonitorError(HardenError):
     """The monitor, the metrics or the ops page cannot do what was asked."""
 
     code = "H503"
+
+
+class CacheError(HardenError, ValueError):
+    """A cache that is not set up, or not asked, as it can be; never for a Redis that is away."""
+
+    code = "H601"
 
 
 class SessionStateError(HardenError, psycopg2.NotSupportedError):

@@ -20,7 +20,15 @@ from pathlib import Path
 
 from .errors import CommandError
 from .progress import Progress
-from .stack.binaries import find, install_chromium, install_front, install_hypopg, install_promtool, install_sshd
+from .stack.binaries import (
+    find,
+    install_chromium,
+    install_front,
+    install_hypopg,
+    install_promtool,
+    install_redis,
+    install_sshd,
+)
 from .stack.runfolder import is_alive, run_of, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,6 +46,7 @@ def main(arguments: list[str]) -> int:
         install_promtool(base, progress)
         install_hypopg(base, progress)
         install_front(base, progress)
+        install_redis(base, progress)
         install_sshd(base, progress)
         install_chromium(base, progress)
     except CommandError as error:

@@ -24,6 +24,7 @@ from scripts.demo.seed import create_schema, seed  # noqa: E402
 from scripts.stack import Stack  # noqa: E402
 from scripts.stack.bouncer import Bouncer  # noqa: E402
 from scripts.stack.postgres import Cluster  # noqa: E402
+from scripts.stack.redis import Redis  # noqa: E402
 
 ROLE = "app"
 request_end.BATCH = 1  # here a test sees at once what its request did; servers of their own do as in production
@@ -121,6 +122,24 @@ def bouncer(stack: Stack, cluster: Cluster, database: str) -> Bouncer:
     if running is None:
         pytest.skip("pgbouncer is not installed (apt-get install pgbouncer)")
     return running
+
+
+@pytest.fixture(scope="session")
+def redis_shared(stack: Stack) -> Redis:
+    """One Redis for the whole run; `redis_server` is what tests ask for."""
+    running = stack.redis()
+    if running is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    return running
+
+
+@pytest.fixture
+def redis_server(redis_shared: Redis) -> Iterator[Redis]:
+    """A running, empty Redis; a test may stop, kill, fill and start it."""
+    redis_shared.start()
+    redis_shared.empty()
+    yield redis_shared
+    redis_shared.start()
 
 
 @pytest.fixture(autouse=True)

@@ -160,6 +160,26 @@ def install_front(base: Path, progress: Progress) -> None:
             _apt_install(missing, progress)
 
 
+def redis_program() -> Path | None:
+    """Return where `redis-server`, or Valkey's, is; None when there is neither."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    return Path(found) if found else None
+
+
+def install_redis(base: Path, progress: Progress) -> None:
+    """Install Redis, where root's apt can; tests and benchmarks that need it skip without it.
+
+    Args:
+        base: as for `find`.
+        progress: as for `find`.
+    """
+    if redis_program() is not None or not _can_apt():
+        return
+    with _one_at_a_time(base):
+        if redis_program() is None:
+            _apt_install(["redis-server"], progress)
+
+
 def sshd_program() -> Path | None:
     """Return where OpenSSH's server is; None when it is not there."""
     found = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:{DEBIAN_PROGRAMS}")
@@ -229,7 +249,7 @@ def _apt_install(names: list[str], progress: Progress) -> None:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         progress(f"apt-get install {' '.join(names)} failed: {last}")
         return
-    services = [name for name in names if name in ("pgbouncer", "prometheus", *FRONT)]
+    services = [name for name in names if name in ("pgbouncer", "prometheus", "redis-server", *FRONT)]
     if services and Path("/run/systemd/system").exists():
         subprocess.run(["systemctl", "disable", "--now", *services], capture_output=True)
 

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import CommandError
-from .binaries import Binaries, find
+from .binaries import Binaries, find, install_redis, redis_program
 from .bouncer import Bouncer
 from .postgres import Cluster
+from .redis import Redis
 from .runfolder import RunFolder, state_folder
 from .web import Web, start_flask, start_gunicorn
 
@@ -95,6 +96,17 @@ class Stack:
         bouncer = Bouncer(self.run, program, cluster, databases, users, **options)
         self._stops.callback(bouncer.stop)
         return bouncer
+
+    def redis(self, **options: Any) -> Redis | None:
+        """Start Redis, installed first if need be; None where it is not. Options are `Redis`'s."""
+        install_redis(self.run.base, self._progress)
+        program = redis_program()
+        if program is None:
+            return None
+        self._progress("starting Redis")
+        server = Redis(self.run, program, **options)
+        self._stops.callback(server.stop)
+        return server
 
     def gunicorn(self, environ: Mapping[str, str], **options: Any) -> Web:
         """Start Gunicorn; see `start_gunicorn`. The caller waits until it is ready."""
