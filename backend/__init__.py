@@ -2,6 +2,7 @@
 
 from . import system_metrics
 from .adopt import adopt
+from .after_commit import after_commit
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .batch_write import execute_many, insert_many, upsert_many
 from .batched import batched
@@ -106,6 +107,7 @@ __all__ = [
     "Tree",
     "Written",
     "adopt",
+    "after_commit",
     "assert_queries",
     "batched",
     "cache_queries",

@@ -29,6 +29,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, connection
 
+from .after_commit import commit_and_run, end_of_lease, rollback_and_drop
 from .record import Record
 from .site import app_line, thread_name
 
@@ -73,6 +74,8 @@ class Leased(connection):
         record = self._record
         if record is not None and (record.pid != os.getpid() or not record.is_held()):
             return  # inherited over a fork: closing would end the parent's session; or given back already
+        if record is not None and record.promised:
+            end_of_lease(self, record)
         connection.close(self)
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
@@ -99,12 +102,18 @@ class Leased(connection):
         record = self._usable()
         if record is not None:
             record.touched = True
+            if record.promised:
+                commit_and_run(self, record, super().commit)
+                return
         super().commit()
 
     def rollback(self) -> None:
         record = self._usable()
         if record is not None:
             record.touched = True
+            if record.promised:
+                rollback_and_drop(self, record, super().rollback)
+                return
         super().rollback()
 
     def __enter__(self) -> Any:
@@ -116,6 +125,9 @@ class Leased(connection):
 
 def _monitored(conn: Any, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return make(*args, **kwargs) if monitored is None else monitored(conn, make, args, kwargs)
+
+
+_TWO_PHASE_ENDS = {"tpc_commit": commit_and_run, "tpc_rollback": rollback_and_drop}
 
 
 def _guarded(name: str, *, alters: bool) -> Any:
@@ -131,6 +143,8 @@ def _guarded(name: str, *, alters: bool) -> Any:
                 record.watch.see_call(self, name, args, kwargs)
         if overheard is not None:
             overheard()
+        if record is not None and record.promised and name in _TWO_PHASE_ENDS and not args:
+            return _TWO_PHASE_ENDS[name](self, record, getattr(super(Leased, self), name))
         return getattr(super(Leased, self), name)(*args, **kwargs)
 
     return method

@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR, connection
 
 from . import fork, holders, reset, upkeep
+from .after_commit import end_of_lease
 from .connection import Leased, Returning, close_cursors, hang_up, is_inherited
 from .errors import PoolClosed, PoolTimeout, PoolTooBusy
 from .guard import Guard
@@ -115,10 +116,8 @@ class Leasing:
         if self._pid != getpid():
             self._after_fork()
             got = None
-        if key is not None:
-            held = self._slots.keys.get(key)
-            if held is not None and not self.closed:
-                return held
+        if key is not None and not self.closed and (held := self._slots.keys.get(key)) is not None:
+            return held
         start = self._clock()
         patience = self.options.timeout if timeout is None else timeout
         if got is None:
@@ -283,6 +282,8 @@ class Leasing:
             return False
         if self._leased.pop(record, None) is None:  # a single step: only one gets it
             return False
+        if record.promised and not is_inherited(conn):
+            end_of_lease(conn, record)
         if record.give_back is not None:
             record.givers.add(threading.get_ident())
         if record.key is not None:
@@ -290,9 +291,7 @@ class Leasing:
             record.key = None
         now = self._clock()
         is_reported, held = record.leak_reported, now - record.since
-        is_changed = (
-            close or record.touched or self._has_hook or _status(conn) or not reset.is_pristine(conn, record)
-        )
+        is_changed = close or record.touched or self._has_hook or _status(conn) or not reset.is_pristine(conn, record)
         if (is_changed or now >= record.expires) and not self._cleaned(conn, record, now, close):
             return True
         record.use_time += held

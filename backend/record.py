@@ -42,12 +42,13 @@ class Record:
         watch: makes the cursors where statements are looked at; None where they are not.
         poll: poll(2) on its socket.
         plans: the statements kept prepared on it; None where its session is not the pool's own.
+        promised: what waits for the transaction's commit; None when nothing does.
     """
 
     __slots__ = (
         "__weakref__", "altered", "baseline", "born", "cursors", "expires", "fit_until", "give_back", "givers",
-        "key", "leak_reported", "leased", "number", "pid", "plans", "poll", "ref", "returned", "since", "site",
-        "stall_reported", "thread", "touched", "use_time", "users", "watch",
+        "key", "leak_reported", "leased", "number", "pid", "plans", "poll", "promised", "ref", "returned", "since",
+        "site", "stall_reported", "thread", "touched", "use_time", "users", "watch",
     )  # fmt: skip
 
     def __init__(self, give_back: Callable[[Any], None] | None, now: float, expires: float) -> None:
@@ -66,6 +67,7 @@ class Record:
         self.poll: Callable[[int], list[Any]] | None = None
         self.watch: Any = None
         self.plans: Any = None
+        self.promised: list[Any] | None = None
         self.baseline: Any = None
         self.ref: weakref.ref[Any] | None = None
         self.givers: set[int] = set()

@@ -23,7 +23,7 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 # A new edge is a decision: make it here as well.
 MAY_IMPORT = {
     "__init__": {
-        "adopt", "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
+        "adopt", "after_commit", "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
         "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination",
         "per_request", "pool_options", "prefetch",
@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "adopt": {
         "database_helper", "dropin", "extension", "pool_options", "query_cache", "settings", "watch",
     },
+    "after_commit": set(),
     "ahead": {"ahead_sql", "cached_cursor", "query_store", "read_only", "scope"},
     "ahead_sql": {"sqlmask"},
     "allowed": {"callsite", "source_lines"},
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "callsite": set(),
     "catalog": {"errors", "rows"},
     "conditions": set(),
-    "connection": {"record", "site"},
+    "connection": {"after_commit", "record", "site"},
     "copies": set(),
     "copy_stream": {"byte_queue", "reset", "stream_limit", "stream_source"},
     "cursor_stream": {"errors", "reset", "stream_limit", "stream_source"},
@@ -84,7 +85,7 @@ MAY_IMPORT = {
     "lines": {"callsite", "fingerprint"},
     "keyset": {"page_order"},
     "leasing": {
-        "connection", "errors", "fork", "guard", "holders", "housekeeper", "liveness", "opener", "pool_options",
+        "after_commit", "connection", "errors", "fork", "guard", "holders", "housekeeper", "liveness", "opener", "pool_options",
         "record", "reset", "site", "slots", "upkeep", "waitqueue",
     },
     "liveness": set(),
