@@ -6,12 +6,14 @@ from .after_commit import after_commit
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .batch_write import execute_many, insert_many, upsert_many
 from .batched import batched
+from .cache import Cache
 from .cache_stats import cache_stats
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
     AppLoadError,
     BatchError,
+    CacheError,
     CursorError,
     HardenError,
     MonitorError,
@@ -65,6 +67,8 @@ __all__ = [
     "STR_JSON",
     "AppLoadError",
     "BatchError",
+    "Cache",
+    "CacheError",
     "CachingConnection",
     "CsvDialect",
     "CursorError",

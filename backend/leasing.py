@@ -291,8 +291,8 @@ class Leasing:
             record.key = None
         now = self._clock()
         is_reported, held = record.leak_reported, now - record.since
-        is_changed = close or record.touched or self._has_hook or _status(conn) or not reset.is_pristine(conn, record)
-        if (is_changed or now >= record.expires) and not self._cleaned(conn, record, now, close):
+        altered = close or record.touched or self._has_hook or _status(conn) or not reset.is_pristine(conn, record)
+        if (altered or now >= record.expires) and not self._cleaned(conn, record, now, close):
             return True
         record.use_time += held
         record.leased = False

@@ -111,7 +111,7 @@ class Redis:
         self.command("FLUSHALL")
 
     def command(self, *words: str) -> str:
-        """Send one command and return the start of its raw answer, for set-up; clients use redis-py.
+        """Send one command and return its answer as text, for set-up; clients use redis-py.
 
         Raises:
             CommandError: it answered with an error.
@@ -123,7 +123,13 @@ class Redis:
                     answer = answers.readline().decode(errors="replace").strip()
                     if answer.startswith("-"):
                         raise CommandError(f"redis answered {words[0]} with {answer[1:]}")
+                if answer.startswith("$"):
+                    answer = answers.read(max(0, int(answer[1:]))).decode(errors="replace")
         return answer
+
+    def cluster_is_up(self) -> bool:
+        """Tell whether it serves all slots, where it was started as a cluster."""
+        return "cluster_state:ok" in self.command("CLUSTER", "INFO")
 
     def _answers(self) -> bool:
         if self.child is not None and self.child.says("address already in use"):

@@ -23,7 +23,8 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 # A new edge is a decision: make it here as well.
 MAY_IMPORT = {
     "__init__": {
-        "adopt", "after_commit", "batch", "batch_write", "batched", "cache_stats", "database_helper", "database_pool", "errors",
+        "adopt", "after_commit", "batch", "batch_write", "batched", "cache", "cache_stats", "database_helper",
+        "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
         "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination",
         "per_request", "pool_options", "prefetch",
@@ -41,6 +42,17 @@ MAY_IMPORT = {
     "batch": {"errors", "ids", "lookup"},
     "batch_write": {"errors", "lookup", "returned", "values_clause", "write_pages"},
     "batched": {"copies", "errors", "loader"},
+    "cache": {
+        "after_commit", "cache_core", "cache_entry", "cache_keys", "cache_memory", "cache_redis", "errors",
+        "open_transactions",
+    },
+    "cache_breaker": {"fork"},
+    "cache_core": {"cache_entry", "cache_flight", "cache_stats", "open_transactions"},
+    "cache_entry": {"errors"},
+    "cache_flight": {"fork"},
+    "cache_keys": {"errors"},
+    "cache_memory": {"fork"},
+    "cache_redis": {"cache_breaker", "errors"},
     "cache_stats": {"fork"},
     "cached_cursor": {"copies", "query_store", "read_only", "rows"},
     "close_log": {"callsite", "events", "query_group", "query_log"},
@@ -85,8 +97,8 @@ MAY_IMPORT = {
     "lines": {"callsite", "fingerprint"},
     "keyset": {"page_order"},
     "leasing": {
-        "after_commit", "connection", "errors", "fork", "guard", "holders", "housekeeper", "liveness", "opener", "pool_options",
-        "record", "reset", "site", "slots", "upkeep", "waitqueue",
+        "after_commit", "connection", "errors", "fork", "guard", "holders", "housekeeper", "liveness", "opener",
+        "pool_options", "record", "reset", "site", "slots", "upkeep", "waitqueue",
     },
     "liveness": set(),
     "literal_types": set(),
@@ -111,6 +123,7 @@ MAY_IMPORT = {
         "sqltext",
     },
     "opener": {"connection", "liveness", "plans", "pool_options", "record", "reset", "watched"},
+    "open_transactions": {"fork"},
     "ops": {
         "ops_access", "ops_bouncer", "ops_publish", "ops_text", "ops_view", "settings", "summed_log",
     },
