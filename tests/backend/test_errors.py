@@ -14,6 +14,7 @@ from backend import errors
 from backend.errors import (
     AppLoadError,
     BatchError,
+    CacheError,
     CursorError,
     HardenError,
     MonitorError,
@@ -45,6 +46,7 @@ EXAMPLES = [
     PageError("size must be 1 to 100"),
     CursorError("not a cursor of this list"),
     StreamError("no rows"),
+    CacheError("ttl=0 is no life"),
     StreamBusy("2 streams are open"),
     RepeatsError("20 repeated queries", ["one"]),
     QueryCountError("5 queries, 4 at most", 5),
