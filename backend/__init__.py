@@ -18,6 +18,8 @@ from .errors import (
     HardenError,
     MonitorError,
     NodeError,
+    OneTimeRefused,
+    OneTimeUnavailable,
     PageError,
     PoolClosed,
     PoolTimeout,
@@ -42,6 +44,9 @@ from .nested import many, one
 from .nested_pages import paged
 from .nodecheck import Problem, check, describe
 from .numbered_pages import NumberedPage, NumberedPages
+from .one_time import OneTimeSecrets
+from .one_time_postgres import PostgresSecrets
+from .one_time_redis import RedisSecrets
 from .page_routes import list_routes, page_response
 from .pagination import CursorPages, Page
 from .per_request import connection_per_request, cursor_per_request
@@ -85,6 +90,9 @@ __all__ = [
     "NodeError",
     "NumberedPage",
     "NumberedPages",
+    "OneTimeRefused",
+    "OneTimeSecrets",
+    "OneTimeUnavailable",
     "Ownership",
     "Page",
     "PageError",
@@ -92,10 +100,12 @@ __all__ = [
     "PoolOptions",
     "PoolTimeout",
     "PoolTooBusy",
+    "PostgresSecrets",
     "Problem",
     "QueryCountError",
     "QueryCounter",
     "QueryStore",
+    "RedisSecrets",
     "RepeatsError",
     "RequestFilter",
     "SchemaError",

@@ -16,6 +16,8 @@ HardenError                    H000  base; never raised itself
 ├── QueryCountError            H502  a block sent more queries, or others, than it may (AssertionError)
 ├── MonitorError               H503  the monitor, metrics or ops page cannot do what was asked
 ├── CacheError (ValueError)    H601  a cache that is not set up or not asked as it can be
+├── OneTimeRefused             H621  a one-time secret that is unknown, used, expired or another browser's
+├── OneTimeUnavailable         H622  the store of one-time secrets does not answer
 └── (with psycopg2.pool.PoolError)
     ├── PoolTimeout            H401  no connection became free in time (also an OperationalError)
     ├── PoolTooBusy            H402  `max_waiting` callers wait already (also an OperationalError)
@@ -172,6 +174,30 @@ class CacheError(HardenError, ValueError):
     """A cache that is not set up, or not asked, as it can be; never for a Redis that is away."""
 
     code = "H601"
+
+
+class OneTimeRefused(HardenError):
+    """A one-time secret that is not good (any more); its text never says why, for clients read it.
+
+    Attributes:
+        purpose: what it was to be used for.
+        reason: "unknown", "used", "expired" or "of another browser", for the log.
+    """
+
+    code = "H621"
+
+    def __init__(self, purpose: str, reason: str) -> None:
+        self.purpose, self.reason = purpose, reason
+        super().__init__("this link or login attempt is no longer valid; please start again")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.purpose, self.reason)
+
+
+class OneTimeUnavailable(HardenError):
+    """The store of one-time secrets does not answer; nothing was accepted."""
+
+    code = "H622"
 
 
 class SessionStateError(HardenError, psycopg2.NotSupportedError):

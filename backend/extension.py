@@ -24,7 +24,7 @@ from flask import (
     request,
 )
 from flask.logging import default_handler
-from werkzeug.exceptions import ServiceUnavailable
+from werkzeug.exceptions import BadRequest, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wsgi import ClosingIterator
 
@@ -33,7 +33,14 @@ from .callsite import add_app_folder
 from .cursors import set_app_keys
 from .database_helper import open_pool
 from .endpoints import Front, HealthEndpoints
-from .errors import PageError, PoolTimeout, PoolTooBusy, SettingsError
+from .errors import (
+    OneTimeRefused,
+    OneTimeUnavailable,
+    PageError,
+    PoolTimeout,
+    PoolTooBusy,
+    SettingsError,
+)
 from .ops import with_ops
 from .page_routes import keys_of_app, refuse_page
 from .query_header import with_counts
@@ -94,8 +101,9 @@ def harden_app(app: Flask, settings: Settings) -> None:
     scopes = RequestScopes(app.wsgi_app)
     watched = RequestWatch(scopes, STREAMED, counting(settings), watch.judging(settings))
     app.wsgi_app = watched  # type: ignore[method-assign]
-    for error in (PoolTimeout, PoolTooBusy):
+    for error in (PoolTimeout, PoolTooBusy, OneTimeUnavailable):
         app.register_error_handler(error, _say_unavailable)
+    app.register_error_handler(OneTimeRefused, _say_begin_anew)
     app.register_error_handler(PageError, refuse_page)
     set_app_keys(keys_of_app)
     proxies = settings["HARDEN_PROXIES"]
@@ -130,6 +138,11 @@ def _say_unavailable(error: Exception) -> Any:
     """
     _exhaustion.warning(str(error))
     return current_app.handle_http_exception(ServiceUnavailable(retry_after=1))
+
+
+def _say_begin_anew(error: Exception) -> Any:
+    """Answer 400 to a one-time secret that is not good; its text does not say why."""
+    return current_app.handle_http_exception(BadRequest(str(error)))
 
 
 def _request_scope() -> scope.Scope | None:

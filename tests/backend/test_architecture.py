@@ -26,7 +26,8 @@ MAY_IMPORT = {
         "adopt", "after_commit", "batch", "batch_write", "batched", "cache", "cache_stats", "database_helper",
         "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
-        "nested_pages", "nodecheck", "numbered_pages", "page_routes", "pagination",
+        "nested_pages", "nodecheck", "numbered_pages", "one_time", "one_time_postgres", "one_time_redis",
+        "page_routes", "pagination",
         "per_request", "pool_options", "prefetch",
         "query_assertions", "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored",
         "stream_source", "streaming", "system_metrics", "timers", "timings",
@@ -123,6 +124,10 @@ MAY_IMPORT = {
         "sqltext",
     },
     "opener": {"connection", "liveness", "plans", "pool_options", "record", "reset", "watched"},
+    "one_time": {"errors"},
+    "one_time_postgres": {"database_helper", "errors", "one_time"},
+    "one_time_redis": {"errors", "one_time"},
+    "oauth_state": {"one_time"},
     "open_transactions": {"fork"},
     "ops": {
         "ops_access", "ops_bouncer", "ops_publish", "ops_text", "ops_view", "settings", "summed_log",
@@ -172,6 +177,7 @@ MAY_IMPORT = {
     "query_store": {"statements"},
     "query_table": {"events", "fingerprint", "tally"},
     "read_only": {"sqlmask"},
+    "rate_limits": set(),
     "readiness": set(),
     "record": {"site"},
     "recorder": {"board", "metric_names", "run_folder", "tally", "totals"},
@@ -248,8 +254,8 @@ MAY_IMPORT = {
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
 KNOW_FLASK = {
-    "adopt", "app_loader", "extension", "http", "page_routes", "per_request", "pytest_plugin", "selftest",
-    "serving", "streaming",
+    "adopt", "app_loader", "extension", "http", "oauth_state", "page_routes", "per_request", "pytest_plugin",
+    "rate_limits", "selftest", "serving", "streaming",
 }  # fmt: skip
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}
