@@ -3,6 +3,7 @@
 from . import system_metrics
 from .adopt import adopt
 from .after_commit import after_commit
+from .auth import Auth
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
 from .batch_write import execute_many, insert_many, upsert_many
 from .batched import batched
@@ -31,6 +32,7 @@ from .errors import (
     SettingsError,
     StreamBusy,
     StreamError,
+    TokenRefused,
 )
 from .extension import Hardening
 from .formats import FLASK_JSON, STR_JSON, Formats
@@ -44,6 +46,7 @@ from .nested import many, one
 from .nested_pages import paged
 from .nodecheck import Problem, check, describe
 from .numbered_pages import NumberedPage, NumberedPages
+from .oauth_state import OAuthStates
 from .one_time import OneTimeSecrets
 from .one_time_postgres import PostgresSecrets
 from .one_time_redis import RedisSecrets
@@ -52,9 +55,11 @@ from .pagination import CursorPages, Page
 from .per_request import connection_per_request, cursor_per_request
 from .pool_options import PoolOptions
 from .prefetch import prefetched
+from .projection import Projection, role_projection, tenant_projection, user_projection
 from .query_assertions import assert_queries, no_repeats
 from .query_cache import CachingConnection, QueryStore, cache_queries, cached_cursor, query_cache, uncached
 from .query_counter import QueryCounter
+from .rate_limits import needs_store, rate_limits
 from .returned import Written
 from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
 from .shorthand import Tree, many_from, one_from
@@ -63,6 +68,7 @@ from .stream_source import StreamOptions
 from .streaming import stream_csv, stream_json, stream_ndjson
 from .timers import timeit, timer
 from .timings import timings
+from .tokens import TokenVerifier
 
 __all__ = [
     "CSV",
@@ -71,6 +77,7 @@ __all__ = [
     "FLASK_JSON",
     "STR_JSON",
     "AppLoadError",
+    "Auth",
     "BatchError",
     "Cache",
     "CacheError",
@@ -90,6 +97,7 @@ __all__ = [
     "NodeError",
     "NumberedPage",
     "NumberedPages",
+    "OAuthStates",
     "OneTimeRefused",
     "OneTimeSecrets",
     "OneTimeUnavailable",
@@ -102,6 +110,7 @@ __all__ = [
     "PoolTooBusy",
     "PostgresSecrets",
     "Problem",
+    "Projection",
     "QueryCountError",
     "QueryCounter",
     "QueryStore",
@@ -118,6 +127,8 @@ __all__ = [
     "StreamOptions",
     "TextLines",
     "ThreadedConnectionPool",
+    "TokenRefused",
+    "TokenVerifier",
     "Tree",
     "Written",
     "adopt",
@@ -148,6 +159,7 @@ __all__ = [
     "many",
     "many_from",
     "memory_tracker",
+    "needs_store",
     "no_repeats",
     "one",
     "one_from",
@@ -156,11 +168,14 @@ __all__ = [
     "paged",
     "prefetched",
     "query_cache",
+    "rate_limits",
+    "role_projection",
     "stored",
     "stream_csv",
     "stream_json",
     "stream_ndjson",
     "system_metrics",
+    "tenant_projection",
     "timeit",
     "timer",
     "timings",
@@ -169,5 +184,6 @@ __all__ = [
     "uncached",
     "uninstall",
     "upsert_many",
+    "user_projection",
     "watching",
 ]

@@ -12,10 +12,13 @@ HardenError                    H000  base; never raised itself
 ├── StreamError                H331  a stream that cannot be sent as asked
 │   └── StreamBusy             H332  as many streams as are allowed are open already
 ├── SessionStateError          H404  a statement would change a session that others share (NotSupportedError)
+├── ParameterError (ValueError) H341  a parameter of a request that cannot be; the message is for the client
+├── DecryptError               H351  a value that cannot be decrypted, told by its row and column
 ├── RepeatsError               H501  a request repeated a query, where that is to fail (AssertionError)
 ├── QueryCountError            H502  a block sent more queries, or others, than it may (AssertionError)
 ├── MonitorError               H503  the monitor, metrics or ops page cannot do what was asked
 ├── CacheError (ValueError)    H601  a cache that is not set up or not asked as it can be
+├── TokenRefused               H611  a token that is missing, forged, expired or another's
 ├── OneTimeRefused             H621  a one-time secret that is unknown, used, expired or another browser's
 ├── OneTimeUnavailable         H622  the store of one-time secrets does not answer
 └── (with psycopg2.pool.PoolError)
@@ -130,6 +133,35 @@ class StreamBusy(StreamError):
     code = "H332"
 
 
+class ParameterError(HardenError, ValueError):
+    """A parameter that a client sent, or did not; the message is written for the client and repeats no value.
+
+    Attributes:
+        status: the HTTP status for it.
+    """
+
+    code = "H341"
+    status = 400
+
+
+class DecryptError(HardenError):
+    """A value that cannot be decrypted; the message never has the value, nor what the decryption said of it.
+
+    Attributes:
+        row: the row's number, from 0; None when a whole batch failed.
+        column: the column's name or position; None when a whole batch failed.
+    """
+
+    code = "H351"
+
+    def __init__(self, message: str, row: int | None = None, column: str | int | None = None) -> None:
+        super().__init__(message)
+        self.row, self.column = row, column
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.row, self.column)
+
+
 class RepeatsError(HardenError, AssertionError):
     """A request ran the same statement again and again, and DB_REPEATS or a test wants that to fail.
 
@@ -174,6 +206,23 @@ class CacheError(HardenError, ValueError):
     """A cache that is not set up, or not asked, as it can be; never for a Redis that is away."""
 
     code = "H601"
+
+
+class TokenRefused(HardenError):
+    """A token that is not good; its text repeats nothing of it.
+
+    Attributes:
+        reason: "missing", "malformed", "forged", "expired", "revoked" ..., for the log.
+    """
+
+    code = "H611"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the token is {reason}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason,)
 
 
 class OneTimeRefused(HardenError):

@@ -23,11 +23,12 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 # A new edge is a decision: make it here as well.
 MAY_IMPORT = {
     "__init__": {
-        "adopt", "after_commit", "batch", "batch_write", "batched", "cache", "cache_stats", "database_helper",
-        "database_pool", "errors",
+        "adopt", "after_commit", "auth", "batch", "batch_write", "batched", "cache", "cache_stats",
+        "database_helper", "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
-        "nested_pages", "nodecheck", "numbered_pages", "one_time", "one_time_postgres", "one_time_redis",
-        "page_routes", "pagination",
+        "nested_pages", "nodecheck", "numbered_pages", "oauth_state", "one_time", "one_time_postgres",
+        "one_time_redis",
+        "page_routes", "pagination", "projection", "rate_limits", "tokens",
         "per_request", "pool_options", "prefetch",
         "query_assertions", "query_cache", "query_counter", "returned", "row_formats", "shorthand", "stored",
         "stream_source", "streaming", "system_metrics", "timers", "timings",
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "ahead_sql": {"sqlmask"},
     "allowed": {"callsite", "source_lines"},
     "app_loader": {"errors", "importing"},
+    "auth": {"errors", "tokens"},
     "batch": {"errors", "ids", "lookup"},
     "batch_write": {"errors", "lookup", "returned", "values_clause", "write_pages"},
     "batched": {"copies", "errors", "loader"},
@@ -177,6 +179,7 @@ MAY_IMPORT = {
     "query_store": {"statements"},
     "query_table": {"events", "fingerprint", "tally"},
     "read_only": {"sqlmask"},
+    "projection": {"cache", "cache_keys", "database_helper", "errors", "scope"},
     "rate_limits": set(),
     "readiness": set(),
     "record": {"site"},
@@ -235,6 +238,7 @@ MAY_IMPORT = {
     "tally": {"fingerprint", "lines", "query_group", "query_log"},
     "timers": {"spans", "timings"},
     "timings": {"fork"},
+    "tokens": {"errors"},
     "totals": {"board", "metric_names", "run_folder", "summed_log"},
     "treesql": {"catalog", "composed", "errors", "nested"},
     "unpooled": {"connection", "errors", "monitor"},
@@ -254,8 +258,8 @@ MAY_IMPORT = {
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
 KNOW_FLASK = {
-    "adopt", "app_loader", "extension", "http", "oauth_state", "page_routes", "per_request", "pytest_plugin",
-    "rate_limits", "selftest", "serving", "streaming",
+    "adopt", "app_loader", "auth", "extension", "http", "oauth_state", "page_routes", "per_request",
+    "pytest_plugin", "rate_limits", "selftest", "serving", "streaming",
 }  # fmt: skip
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}

@@ -33,6 +33,7 @@ from backend.errors import (
     SQLiteRefused,
     StreamBusy,
     StreamError,
+    TokenRefused,
 )
 
 from .conftest import MakePool
@@ -49,6 +50,7 @@ EXAMPLES = [
     CursorError("not a cursor of this list"),
     StreamError("no rows"),
     CacheError("ttl=0 is no life"),
+    TokenRefused("expired"),
     OneTimeRefused("oauth", "used"),
     OneTimeUnavailable("away"),
     StreamBusy("2 streams are open"),
