@@ -10,4 +10,5 @@ if sys.argv[1:2] == ["--run-tests"]:
 else:
     from scripts.cli import main
 
-sys.exit(main(sys.argv[2:] if sys.argv[1:2] == ["--run-tests"] else sys.argv[1:]))
+if __name__ == "__main__":  # not in what multiprocessing spawns
+    sys.exit(main(sys.argv[2:] if sys.argv[1:2] == ["--run-tests"] else sys.argv[1:]))

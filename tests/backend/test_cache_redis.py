@@ -5,18 +5,17 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis as library
 
 from backend import Cache, CacheError
 from backend.cache_entry import MARK
+from scripts.bench.cache.races import race_misses
 from scripts.stack import Stack
 from scripts.stack.ports import free_port
 from scripts.stack.redis import Redis
@@ -198,46 +197,8 @@ def test_a_name_that_holds_a_list_is_no_answer(redis_server: Redis, cache: Cache
     assert cache.stats()["open"] == 0
 
 
-def _ask_at_once(url: str, ready: Any, go: Any, threads: int, calls: Any, answers: Any) -> None:
-    cache = Cache(url, namespace="shop", timeout=10.0, patience=30.0)
-    cache.get("nothing")
-
-    def load() -> dict[str, int]:
-        with calls.get_lock():
-            calls.value += 1
-        time.sleep(0.2)
-        return {"n": 1}
-
-    def ask() -> None:
-        go.wait(30)
-        if cache.get_or_load("popular", load, tags=["t"]) == {"n": 1}:
-            with answers.get_lock():
-                answers.value += 1
-
-    asking = [threading.Thread(target=ask) for _ in range(threads)]
-    for thread in asking:
-        thread.start()
-    ready.release()
-    for thread in asking:
-        thread.join()
-
-
 def test_a_thousand_misses_on_four_workers_load_once(redis_server: Redis) -> None:
-    context = multiprocessing.get_context("spawn")
-    ready, go = context.Semaphore(0), context.Event()
-    calls, answers = context.Value("i", 0), context.Value("i", 0)
-    workers = [
-        context.Process(target=_ask_at_once, args=(redis_server.url, ready, go, 250, calls, answers))
-        for _ in range(4)
-    ]
-    for worker in workers:
-        worker.start()
-    for _ in workers:
-        assert ready.acquire(timeout=60)
-    go.set()
-    for worker in workers:
-        worker.join(60)
-    assert (calls.value, answers.value) == (1, 1000)
+    assert race_misses(redis_server.url, workers=4, threads=250) == (1, 1000)
 
 
 def test_a_worker_that_dies_while_it_loads_holds_up_the_others_no_longer_than_their_patience(redis_server) -> None:

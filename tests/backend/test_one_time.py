@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from backend import (
     ThreadedConnectionPool,
 )
 from backend.one_time import SecretStore
+from scripts.bench.cache.races import race_consumers
 from scripts.stack.ports import free_port
 from scripts.stack.postgres import Cluster
 
@@ -133,52 +133,10 @@ def test_the_app_s_rollback_does_not_bring_a_used_one_back(pool: ThreadedConnect
     assert _refusal(lambda: secrets.consume("oauth", secret)) == "used"
 
 
-def _race(kind: str, where: str, issued: list[str], threads: int, ready: Any, go: Any, won: Any) -> None:
-    pool = ThreadedConnectionPool(1, 12, where) if kind == "postgres" else None
-    store: Any = PostgresSecrets(pool) if pool is not None else RedisSecrets(where, timeout=10.0)
-    secrets = OneTimeSecrets(store)
-
-    def consume(number: int) -> None:
-        go[number].wait(60)
-        try:
-            secrets.consume("race", issued[number])
-        except OneTimeRefused:
-            return
-        with won.get_lock():
-            won[number] += 1
-
-    for number in range(len(go)):
-        racing = [threading.Thread(target=consume, args=(number,)) for _ in range(threads)]
-        for thread in racing:
-            thread.start()
-        ready.release()
-        for thread in racing:
-            thread.join()
-    if pool is not None:
-        pool.closeall()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_two_hundred_racing_consumers_exactly_one_wins_each_time(kind, pool, dsn, redis_server) -> None:
-    rounds, processes, threads = 20, 4, 50
-    store: Any = PostgresSecrets(pool) if kind == "postgres" else RedisSecrets(redis_server.url)
-    issued = [OneTimeSecrets(store).issue("race") for _ in range(rounds)]
-    context = multiprocessing.get_context("spawn")
-    ready, go, won = context.Semaphore(0), [context.Event() for _ in range(rounds)], context.Array("i", rounds)
     where = dsn if kind == "postgres" else redis_server.url
-    racing = [
-        context.Process(target=_race, args=(kind, where, issued, threads, ready, go, won))
-        for _ in range(processes)
-    ]
-    for process in racing:
-        process.start()
-    for number in range(rounds):
-        for _ in racing:
-            assert ready.acquire(timeout=60)
-        go[number].set()
-    for process in racing:
-        process.join(60)
-    assert list(won) == [1] * rounds
+    assert race_consumers(kind, where, rounds=20, processes=4, threads=50) == [1] * 20
 
 
 def test_clean_up_deletes_what_is_over_in_bounded_batches(pool: ThreadedConnectionPool) -> None:
