@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask
 
 from ..extension import Hardening
+from . import me
 from .routes import api
 
 
@@ -20,5 +21,6 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__)
     app.config.update(config or {})
     Hardening(app)
+    me.start(app)
     app.register_blueprint(api)
     return app

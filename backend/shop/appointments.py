@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 
 from ..database_helper import get_db_connection, transaction
 from . import cursor, fields, queries
+from .me import profile_changed
 from .web import answer, read_json
 
 routes = Blueprint("appointments", __name__)
@@ -35,6 +36,7 @@ def book() -> Response:
         with conn.cursor() as cur:
             cur.execute(queries.BOOK, booking)
             (appointment_id,) = cur.fetchone()
+        profile_changed(conn, booking["customer_id"])
         body = queries.APPOINTMENT.json(conn, id=appointment_id)
     return answer(body, 201)
 

@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 
 from ..database_helper import transaction
 from . import fields, queries
+from .me import profile_changed
 from .web import answer, read_json
 
 routes = Blueprint("payments", __name__)
@@ -27,6 +28,7 @@ def pay() -> Response:
             row = cur.fetchone()
         if row is None:
             raise fields.Refused("appointment_id is not an appointment", 422)
+        profile_changed(conn, row[1])
         receipt = queries.PAYMENT.json(conn, id=row[0])
     return answer(receipt, 201)
 

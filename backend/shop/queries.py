@@ -27,6 +27,9 @@ _messages = many("""
 CUSTOMER = one("""
     SELECT c.id, c.name, c.email, c.phone, c.created_at FROM customers c WHERE c.id = %(id)s""")
 
+# What authorization needs of a customer, and no more: it is asked for with every request that has a token.
+ACCOUNT = "SELECT c.id FROM customers c WHERE c.id = %(key)s"
+
 CUSTOMER_WITH_APPOINTMENTS = one(
     """
     SELECT c.id, c.name, c.email, c.phone, c.created_at, {appointments}
@@ -130,7 +133,7 @@ BOOK = """
 PAY = """
     INSERT INTO payments (appointment_id, amount, method)
     SELECT a.id, %(amount)s, %(method)s FROM appointments a WHERE a.id = %(appointment_id)s
-    RETURNING id"""
+    RETURNING id, (SELECT a.customer_id FROM appointments a WHERE a.id = appointment_id)"""
 
 REVENUE = """
     SELECT paid_on AS day, count(*) AS payments, sum(amount) AS revenue FROM payments

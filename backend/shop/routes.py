@@ -8,11 +8,11 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, jsonify
 from werkzeug.exceptions import HTTPException
 
-from . import appointments, customers, payments, reports, vehicles
+from . import appointments, customers, me, payments, reports, vehicles
 from .fields import Refused
 
 api = Blueprint("shop", __name__, url_prefix="/api")
-for part in (customers, vehicles, appointments, payments, reports):
+for part in (customers, me, vehicles, appointments, payments, reports):
     api.register_blueprint(part.routes)
 
 

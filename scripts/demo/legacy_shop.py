@@ -12,9 +12,11 @@ import os
 import re
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from functools import wraps
 
 import psycopg2
 from flask import Flask, Response, jsonify, request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from psycopg2.extras import RealDictCursor
 from werkzeug.exceptions import HTTPException
 
@@ -421,6 +423,44 @@ def revenue_report():
     for row in rows:
         writer.writerow([row["day"], row["payments"], row["revenue"]])
     return Response(out.getvalue(), mimetype="text/csv")
+
+
+# ---- the customer's own page ----
+
+tokens = URLSafeTimedSerializer(os.environ.get("SHOP_TOKEN_KEY") or os.urandom(32).hex(), salt="shop")
+
+
+def read_token():
+    header = request.headers.get("Authorization", "")
+    if not header.startswith("Bearer "):
+        raise ApiError("unauthorized", 401)
+    try:
+        return tokens.loads(header[7:], max_age=86400)
+    except BadSignature:
+        raise ApiError("unauthorized", 401) from None
+
+
+def login_required(view):
+    @wraps(view)
+    def wrapped():
+        customer_id = read_token()["sub"]
+        conn = get_db_connection()
+        try:
+            cur = conn.cursor()
+            cur.execute("SELECT * FROM customers WHERE id = %s", (customer_id,))
+            if cur.fetchone() is None:
+                raise ApiError("unauthorized", 401)
+        finally:
+            conn.close()
+        return view()
+
+    return wrapped
+
+
+@app.route("/api/me")
+@login_required
+def get_me():
+    return get_customer(int(read_token()["sub"]))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+from itsdangerous import URLSafeTimedSerializer
 
 from ..load import Request
 from ..stack import Stack
@@ -19,8 +21,9 @@ from . import seed as seeding
 
 LEGACY_APP = Path(__file__).resolve().parent / "legacy_shop.py"
 DATABASE, ROLE = "shop", "shop"
+TOKEN_KEY = "SHOP_TOKEN_KEY"
 THREADS = 4  # more threads than that fight for the interpreter's lock: the shop's requests are short
-ROUTES = ("profile", "verify", "appointments")
+ROUTES = ("profile", "verify", "appointments", "me")
 
 
 @dataclass(frozen=True)
@@ -52,25 +55,35 @@ def start(stack: Stack, size: str, appointments: int, progress: Callable[[str], 
     seeding.seed(dsn, size, appointments)
     direct = cluster.url(DATABASE, ROLE)
     bouncer = stack.pgbouncer(cluster, [DATABASE], [ROLE])
+    cache, key = stack.redis(), secrets.token_hex(32)
     workers = max(2, len(os.sched_getaffinity(0)))
     environ = {
         "DATABASE_URL": bouncer.url(DATABASE, ROLE) if bouncer else direct,
         "DB_PGBOUNCER": "transaction" if bouncer else "off",
         "WORKERS": str(workers),
         "THREADS": str(THREADS),
+        TOKEN_KEY: key,
+        "REDIS_URL": cache.url if cache else "",
     }
     progress("starting the legacy twin on Flask's server and the hardened shop on Gunicorn")
     hardened = stack.gunicorn(environ)
-    legacy = stack.flask(LEGACY_APP, {"DATABASE_URL": direct}, "legacy", "/api/vehicles/1")
+    legacy = stack.flask(LEGACY_APP, {"DATABASE_URL": direct, TOKEN_KEY: key}, "legacy", "/api/vehicles/1")
     hardened.wait_until_ready()
     settings = {
         "appointments": appointments, "size": size, "workers": workers, "threads": THREADS, "pool_max": THREADS,
         "pgbouncer": "transaction" if bouncer else "not installed", "max_connections": 100,
+        "cache": "Redis" if cache else "each worker's memory, for 5 s",
     }  # fmt: skip
-    return Sides(cluster, legacy, hardened, settings, _workloads(dsn))
+    return Sides(cluster, legacy, hardened, settings, _workloads(dsn, key))
 
 
-def _workloads(dsn: str) -> dict[str, list[Request]]:
+def bearer(key: str, customer_id: int) -> dict[str, str]:
+    """Return the header by which a customer asks either shop."""
+    token = URLSafeTimedSerializer(key, salt="shop").dumps({"sub": customer_id})
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _workloads(dsn: str, key: str) -> dict[str, list[Request]]:
     """Return the requests of each route, over the customers of the cohort."""
     ids = range(1, seeding.COHORT + 1)
     with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cursor:
@@ -83,4 +96,5 @@ def _workloads(dsn: str) -> dict[str, list[Request]]:
             for n in ids
         ],
         "appointments": [Request("/api/appointments?limit=20")],
+        "me": [Request("/api/me?include=appointmentDetails", headers=bearer(key, n)) for n in ids],
     }

@@ -19,6 +19,7 @@ ROUTES = {
     "profile": ("customer profile", "GET /api/admin/customers/<id>?include=appointmentDetails"),
     "verify": ("vehicle check", "POST /api/vehicles/verify"),
     "appointments": ("appointment list", "GET /api/appointments?limit=&cursor="),
+    "me": ("own profile with a token", "GET /api/me?include=appointmentDetails"),
 }
 
 SETTINGS = {
@@ -28,6 +29,7 @@ SETTINGS = {
     "workers": "Gunicorn workers",
     "threads": "Threads per worker",
     "pool_max": "Largest pool per worker",
+    "cache": "Cache",
     "max_connections": "max_connections",
 }
 

@@ -39,7 +39,7 @@ def test_the_sixty_one_statements_of_a_profile_are_one_finding_with_three_places
     nested, listed = [each for each in found.findings if each.name == "n-plus-one"]
     assert "3 statements" in nested.message
     assert 1 + len(nested.more) == 3
-    assert nested.routes == ("GET /api/admin/customers/<int:customer_id>",)
+    assert nested.routes == ("GET /api/admin/customers/<int:customer_id>", "GET /api/me")
     assert listed.routes == ("GET /api/appointments",)
 
 

@@ -34,7 +34,7 @@ def test_every_route_was_measured_on_both_sides_at_50_and_200_users(demo: tuple[
     assert measured == {
         (side, route, users)
         for side in ("legacy", "hardened")
-        for route in ("profile", "verify", "appointments")
+        for route in ("profile", "verify", "appointments", "me")
         for users in (50, 200)
     }
     assert all(run.keys() >= KEYS for run in demo[0]["runs"])
@@ -45,11 +45,12 @@ def test_hardened_side_has_no_errors_and_one_query_per_request(demo: tuple[dict[
         if run["side"] == "hardened":
             assert run["errors"] == 0, run
             # A connection that rested for half a minute, which on a slow machine it does, is asked once before.
-            assert 1.0 <= run["queries_per_request"] < 1.1, run
+            low, high = (0.0, 0.5) if run["route"] == "me" else (1.0, 1.1)
+            assert low <= run["queries_per_request"] < high, run
 
 
 def test_legacy_side_runs_what_its_loops_say(demo: tuple[dict[str, Any], str, str]) -> None:
-    expected = {"profile": 61, "verify": 20, "appointments": 21}
+    expected = {"profile": 61, "verify": 20, "appointments": 21, "me": 62}
     for run in demo[0]["runs"]:
         if run["side"] == "legacy":
             assert run["queries_per_request"] == pytest.approx(expected[run["route"]], rel=0.02)
@@ -61,7 +62,7 @@ def test_hardened_side_stays_within_the_pooler_s_connections(demo: tuple[dict[st
 
 
 def test_page_and_table_show_every_route(demo: tuple[dict[str, Any], str, str]) -> None:
-    for route in ("profile", "verify", "appointments"):
+    for route in ("profile", "verify", "appointments", "me"):
         assert route in demo[1] and route in demo[2]
     assert not re.findall(r"""(?:src|href|url)\s*[=(](?!\s*["']?(?:data:|#)).{20}""", demo[1])  # no outside assets
 
