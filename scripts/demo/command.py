@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", type=number_of("users", 1, 5000), action="append", metavar="N",
                         help="measure N users too; repeatable (50 and 200 always are)")  # fmt: skip
     parser.add_argument("--seconds", type=seconds_for("a run", 0.5, 3600), metavar="S",
-                        help="length of each run (default: 8; 2 with --quick)")  # fmt: skip
+                        help="length of each run (default: 8; 1.5 with --quick)")  # fmt: skip
     parser.add_argument("--appointments", type=number_of("appointments", 0, 2000), default=20, metavar="N",
                         help="appointments of the measured customers (default: %(default)s)")  # fmt: skip
     parser.add_argument("--size", choices=("small", "medium", "large"), default="small",
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     for file in (options.json, options.html):
         if file is not None and not file.absolute().parent.is_dir():
             raise CommandError(f"the folder of {file} does not exist; make it, or name another file")
-    seconds = options.seconds or (2.0 if options.quick else 8.0)
+    seconds = options.seconds or (1.5 if options.quick else 8.0)
     with Stack(progress) as stack:
         sides = start(stack, options.size, options.appointments, progress)
         runs = _measure(sides, sorted({*USERS, *(options.users or ())}), seconds, progress)

@@ -14,6 +14,7 @@ from .ports import free_port
 from .runfolder import RunFolder
 
 ANSWER_SECONDS = 2.0
+NOTHING_ON_DISK = {"save": '""', "appendonly": "no"}
 
 
 class Redis:
@@ -24,17 +25,26 @@ class Redis:
         program: redis-server's or valkey-server's.
         name: unique in the run.
         settings: more of redis.conf, as directive and value.
+        password: shared with its replicas; one of its own when None.
+        options: of its command line, such as "--sentinel".
 
     Attributes:
         port: its TCP port on 127.0.0.1; the same after a restart.
+        password: of every client.
     """
 
     def __init__(
-        self, run: RunFolder, program: Path, name: str = "redis", settings: dict[str, str] | None = None
+        self,
+        run: RunFolder,
+        program: Path,
+        name: str = "redis",
+        settings: dict[str, str] | None = None,
+        password: str | None = None,
+        options: tuple[str, ...] = (),
     ) -> None:
         self._run, self._program, self._name = run, program, name
-        self._settings = settings or {}
-        self._password = secrets.token_hex(16)
+        self._settings, self._options = settings or {}, options
+        self.password = password or secrets.token_hex(16)
         self._os_user = unprivileged_user()
         self._folder = run.path / name
         self._folder.mkdir(mode=0o700)
@@ -57,8 +67,8 @@ class Redis:
 
     def _write_config(self) -> None:
         chosen = {
-            "bind": "127.0.0.1", "port": str(self.port), "requirepass": self._password, "save": '""',
-            "appendonly": "no", "dir": str(self._folder), "daemonize": "no", **self._settings,
+            "bind": "127.0.0.1", "port": str(self.port), "requirepass": self.password, "dir": str(self._folder),
+            "daemonize": "no", **({} if "--sentinel" in self._options else NOTHING_ON_DISK), **self._settings,
         }  # fmt: skip
         path = self._folder / "redis.conf"
         path.touch(mode=0o600)
@@ -68,7 +78,7 @@ class Redis:
     @property
     def url(self) -> str:
         """Its address with the password, for clients."""
-        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
         """Start it on its port; where it runs, or is frozen, it goes on with what it has."""
@@ -77,7 +87,7 @@ class Redis:
             return
         self.child = Child(
             self._name,
-            [str(self._program), str(self._folder / "redis.conf")],
+            [str(self._program), str(self._folder / "redis.conf"), *self._options],
             self._run,
             clean_environment(self._run, {}),
             user=self._os_user,
@@ -117,7 +127,7 @@ class Redis:
             CommandError: it answered with an error.
         """
         with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_SECONDS) as line:
-            line.sendall(_packed("AUTH", self._password) + _packed(*words))
+            line.sendall(_packed("AUTH", self.password) + _packed(*words))
             with line.makefile("rb") as answers:
                 for _ in range(2):
                     answer = answers.readline().decode(errors="replace").strip()

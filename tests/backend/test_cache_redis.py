@@ -268,3 +268,39 @@ def test_a_forked_child_uses_it_anew(redis_server: Redis, cache: Cache) -> None:
     assert answers.get() == ["parent", "child"]
     process.join(10)
     assert cache.get_or_load("c", lambda: "parent") == "child"
+
+
+def test_sentinel_s_failover_is_slower_for_a_moment_and_never_wrong(stack: Stack) -> None:
+    """A primary, its replica and a Sentinel, all real; the primary is killed."""
+    primary = stack.redis(name="redis-primary")
+    if primary is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    password = primary.password
+    follow = {"replicaof": f"127.0.0.1 {primary.port}", "masterauth": password}
+    replica = stack.redis(name="redis-replica", settings=follow, password=password)
+    watch = {
+        "sentinel monitor shop": f"127.0.0.1 {primary.port} 1", "sentinel auth-pass shop": password,
+        "sentinel down-after-milliseconds shop": "300", "sentinel failover-timeout shop": "2000",
+    }  # fmt: skip
+    sentinel = stack.redis(name="redis-sentinel", settings=watch, options=("--sentinel",))
+    assert replica is not None and sentinel is not None
+    _until(lambda: "state=online" in primary.command("INFO", "replication"))
+    asked = library.sentinel.Sentinel(
+        [("127.0.0.1", sentinel.port)], sentinel_kwargs={"password": sentinel.password, "socket_timeout": 1}
+    )
+    _until(lambda: bool(asked.discover_slaves("shop")))
+    client = asked.master_for("shop", socket_timeout=1, password=password)
+    with closing(Cache(client=client, namespace="shop")) as cache:
+        assert cache.get_or_load("k", lambda: "old", tags=["t"]) == "old"
+        assert cache.get_or_load("k", lambda: "never", tags=["t"]) == "old"
+        primary.kill()
+        for number in range(20):
+            cache.get_or_load(f"away{number}", lambda: "loaded")
+        cache.invalidate("t")  # nobody takes it now
+        assert cache.get_or_load("k", lambda: "new", tags=["t"]) == "new"
+        _until(lambda: cache.stats()["open"] == 0, 30)
+        assert client.connection_pool.get_master_address()[1] == replica.port
+        assert cache.get_or_load("k", lambda: "new", tags=["t"]) == "new"  # the replica still had the old one
+        assert cache.get_or_load("k", lambda: "never", tags=["t"]) == "new"
+    for server in (sentinel, replica):
+        server.stop()
