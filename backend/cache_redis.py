@@ -19,6 +19,7 @@ from .errors import CacheError
 
 log = logging.getLogger(__name__)
 BATCH = 500  # names in one command
+CONNECTIONS, PATIENCE = 50, 2.0  # most to Redis, per process; seconds that a caller waits for a free one
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 
@@ -47,10 +48,12 @@ class RedisStore:
     def _connect(self, url: str | None, timeout: float) -> Any:
         library = self._redis
         try:
-            return library.Redis.from_url(
-                url, socket_timeout=timeout, socket_connect_timeout=timeout, health_check_interval=0,
-                retry=library.retry.Retry(library.backoff.NoBackoff(), 0), redis_connect_func=self._greet,
+            pool = library.BlockingConnectionPool.from_url(
+                url, max_connections=CONNECTIONS, timeout=PATIENCE, socket_timeout=timeout,
+                socket_connect_timeout=timeout, retry=library.retry.Retry(library.backoff.NoBackoff(), 0),
+                redis_connect_func=self._greet,
             )  # fmt: skip
+            return library.Redis.from_pool(pool)
         except ValueError:  # its text may repeat the password
             raise CacheError("the cache's url is none of Redis; write redis://:password@host:6379/0") from None
 
