@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
@@ -57,7 +58,8 @@ def after_commit(conn: Any, function: Callable[[], object], *, in_doubt: bool = 
     """Run a function once the connection's transaction is committed; on a rollback it is never run.
 
     In autocommit, outside a transaction, it is run at once. A transaction that nothing was sent in yet counts as
-    begun. ROLLBACK TO SAVEPOINT takes nothing back here.
+    begun. What was said inside a nested `transaction()` goes with its rollback; a SAVEPOINT of the app's own takes
+    nothing back.
 
     Args:
         conn: a connection of the pool; None runs the function at once.
@@ -110,6 +112,22 @@ def rollback_and_drop(conn: Any, record: Any, go: Callable[[], None]) -> None:
     finally:
         if _status(conn) in (TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_UNKNOWN):
             _settle(record, lambda promise: was_idle and promise.in_doubt)
+
+
+@contextmanager
+def until_savepoint(conn: Any) -> Iterator[None]:
+    """Let go of what the block has said, when the block fails: its savepoint is rolled back."""
+    record = conn._record
+    before = record.promised
+    try:
+        yield
+    except BaseException:
+        kept = {id(promise) for promise in before or ()}
+        for promise in record.promised or ():
+            if id(promise) not in kept:
+                promise.settle(run=False)
+        record.promised = [promise for promise in record.promised or () if id(promise) in kept] or None
+        raise
 
 
 def end_of_lease(conn: Any, record: Any) -> None:

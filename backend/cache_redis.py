@@ -108,8 +108,11 @@ class RedisStore:
         return [None if each is None else bytes(_raw(each) or b"").decode(errors="replace") for each in found]
 
     def forget(self, names: Sequence[str]) -> None:
-        """Forget values; what cannot be told to Redis now is told before it is read again."""
-        if self.breaker.is_open or self._ask(lambda: self._client.delete(*names)) is None:
+        """Forget values; what cannot be told to Redis now is told before it is read again.
+
+        Redis is told also while it is left alone: it may be back, and another process may read it already.
+        """
+        if self._ask(lambda: self._client.delete(*names), is_needed=True) is None:
             self.breaker.owe(names)
 
     def forget_all(self, prefix: str) -> int:
@@ -144,10 +147,10 @@ class RedisStore:
         """Return how Redis is: errors so far, whether it is left alone at the moment, invalidations owed."""
         return self.breaker.stats()
 
-    def _ask(self, question: Callable[[], Any], tries: int = 2) -> Any:
-        """Ask Redis; None where it does not answer, or with an error."""
+    def _ask(self, question: Callable[[], Any], tries: int = 2, *, is_needed: bool = False) -> Any:
+        """Ask Redis; None where it does not answer, or with an error, or is left alone and need not be asked."""
         library = self._redis
-        if self.breaker.is_open:
+        if self.breaker.is_open and not is_needed:
             return None
         for attempt in range(tries):
             try:

@@ -18,6 +18,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, connection
 
 from . import scope
+from .after_commit import until_savepoint
 from .connection import Shared
 from .database_pool import ThreadedConnectionPool
 from .dropin import install, uninstall
@@ -222,7 +223,8 @@ def _savepoint(conn: Any) -> Iterator[None]:
         cursor.execute(f"SAVEPOINT {name}")
     conn._depth += 1
     try:
-        yield
+        with until_savepoint(conn):
+            yield
     except BaseException:
         _roll_back_to(conn, name)
         raise

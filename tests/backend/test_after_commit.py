@@ -8,8 +8,17 @@ from contextlib import closing
 
 import psycopg2
 import pytest
+from flask import Flask
 
-from backend import ThreadedConnectionPool, after_commit, close_pool, get_db_connection, install, transaction
+from backend import (
+    Hardening,
+    ThreadedConnectionPool,
+    after_commit,
+    close_pool,
+    get_db_connection,
+    install,
+    transaction,
+)
 from scripts.stack.postgres import Cluster
 
 SEEN = "SELECT count(*) FROM promised"
@@ -214,4 +223,37 @@ def test_a_shared_lease_runs_it_at_the_outermost_end(url: str, monkeypatch) -> N
             after_commit(conn, lambda: ran.append(1))
         assert ran == []
     assert ran == [1]
+    close_pool()
+
+
+def test_what_a_nested_transaction_said_goes_with_its_rollback(url: str, pool, count, monkeypatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    ran: list[str] = []
+    app = Flask("nested")
+    Hardening(app)
+    with app.app_context(), transaction() as conn:
+        _insert(conn, 1)
+        after_commit(conn, lambda: ran.append("outer"))
+        with pytest.raises(ZeroDivisionError), transaction() as inner:
+            _insert(inner, 2)
+            gone = after_commit(inner, lambda: ran.append("never"), in_doubt=True)
+            raise ZeroDivisionError
+        with transaction() as inner:
+            after_commit(inner, lambda: ran.append("inner"))
+        assert ran == [] and gone is not None and not gone.is_open()
+    assert ran == ["outer", "inner"] and count() == 1
+    close_pool()
+
+
+def test_a_transaction_within_autocommit_reads_runs_it_at_its_own_end(url: str, pool, monkeypatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    ran: list[int] = []
+    app = Flask("nested")
+    Hardening(app)
+    with app.app_context(), get_db_connection(autocommit=True):
+        with transaction() as conn:
+            _insert(conn, 3)
+            after_commit(conn, lambda: ran.append(1))
+            assert ran == []
+        assert ran == [1]
     close_pool()

@@ -23,7 +23,8 @@ SHOP = {f"shop.{path.stem}": path for path in (BACKEND / "shop").glob("*.py")}
 # A new edge is a decision: make it here as well.
 MAY_IMPORT = {
     "__init__": {
-        "adopt", "after_commit", "auth", "batch", "batch_write", "batched", "cache", "cache_stats",
+        "adopt", "after_commit", "auth", "batch", "batch_parts", "batch_routes", "batch_write", "batched",
+        "bulk_decrypt", "cache", "cache_stats", "report_routes",
         "database_helper", "database_pool", "errors",
         "extension", "formats", "formatted", "http", "loader", "log_format", "memory_timers", "monitor", "nested",
         "nested_pages", "nodecheck", "numbered_pages", "oauth_state", "one_time", "one_time_postgres",
@@ -43,6 +44,9 @@ MAY_IMPORT = {
     "app_loader": {"errors", "importing"},
     "auth": {"errors", "tokens"},
     "batch": {"errors", "ids", "lookup"},
+    "batch_parts": {"declared", "errors", "nested"},
+    "batch_routes": {"batch_parts", "batch_run", "declared", "errors", "http", "page_routes"},
+    "batch_run": {"database_helper", "errors", "keepable", "nested", "prepared"},
     "batch_write": {"errors", "lookup", "returned", "values_clause", "write_pages"},
     "batched": {"copies", "errors", "loader"},
     "cache": {
@@ -62,6 +66,7 @@ MAY_IMPORT = {
     "composed": {"errors"},
     "board": {"summed_log"},
     "budget": set(),
+    "bulk_decrypt": {"errors"},
     "byte_queue": {"errors"},
     "callsite": set(),
     "catalog": {"errors", "rows"},
@@ -71,8 +76,9 @@ MAY_IMPORT = {
     "copy_stream": {"byte_queue", "reset", "stream_limit", "stream_source"},
     "cursor_stream": {"errors", "reset", "stream_limit", "stream_source"},
     "cursors": {"errors", "settings"},
-    "database_helper": {"connection", "database_pool", "dropin", "pool_options", "scope", "settings"},
+    "database_helper": {"after_commit", "connection", "database_pool", "dropin", "pool_options", "scope", "settings"},
     "database_pool": {"holders", "housekeeper", "leasing", "pool_options", "record", "reset", "upkeep"},
+    "declared": {"errors"},
     "dropin": {"connection", "database_pool", "errors", "pool_classes", "pool_options", "scope"},
     "endpoints": {"health", "metrics_page", "ops_access"},
     "errors": set(),
@@ -185,6 +191,10 @@ MAY_IMPORT = {
     "record": {"site"},
     "recorder": {"board", "metric_names", "run_folder", "tally", "totals"},
     "repeats": {"allowed", "callsite", "events", "fingerprint", "rewrites", "source_lines"},
+    "report_routes": {
+        "composed", "declared", "errors", "keepable", "nested", "page_routes", "row_formats", "stream_source",
+        "streaming",
+    },
     "request_end": {"events", "log_end", "monitor", "own_failures", "query_log"},
     "request_names": set(),
     "request_watch": {"events", "monitor", "query_log", "request_end"},
@@ -258,8 +268,8 @@ MAY_IMPORT = {
     "write_pages": {"errors", "lookup"},
 }  # fmt: skip
 KNOW_FLASK = {
-    "adopt", "app_loader", "auth", "extension", "http", "oauth_state", "page_routes", "per_request",
-    "pytest_plugin", "rate_limits", "selftest", "serving", "streaming",
+    "adopt", "app_loader", "auth", "batch_routes", "extension", "http", "oauth_state", "page_routes",
+    "per_request", "pytest_plugin", "rate_limits", "report_routes", "selftest", "serving", "streaming",
 }  # fmt: skip
 # importing.py runs before the runtime has a name to import the settings from.
 READ_ENVIRONMENT = {"settings", "importing"}
