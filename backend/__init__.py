@@ -5,8 +5,11 @@ from .adopt import adopt
 from .after_commit import after_commit
 from .auth import Auth
 from .batch import Found, Ownership, exists_by_ids, fetch_by_ids, fetch_grouped, json_by_ids, owned_by_ids
+from .batch_parts import Part
+from .batch_routes import batch_routes
 from .batch_write import execute_many, insert_many, upsert_many
 from .batched import batched
+from .bulk_decrypt import decrypt_rows
 from .cache import Cache
 from .cache_stats import cache_stats
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
@@ -16,12 +19,14 @@ from .errors import (
     BatchError,
     CacheError,
     CursorError,
+    DecryptError,
     HardenError,
     MonitorError,
     NodeError,
     OneTimeRefused,
     OneTimeUnavailable,
     PageError,
+    ParameterError,
     PoolClosed,
     PoolTimeout,
     PoolTooBusy,
@@ -60,6 +65,7 @@ from .query_assertions import assert_queries, no_repeats
 from .query_cache import CachingConnection, QueryStore, cache_queries, cached_cursor, query_cache, uncached
 from .query_counter import QueryCounter
 from .rate_limits import needs_store, rate_limits
+from .report_routes import Report, report_routes
 from .returned import Written
 from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
 from .shorthand import Tree, many_from, one_from
@@ -85,6 +91,7 @@ __all__ = [
     "CsvDialect",
     "CursorError",
     "CursorPages",
+    "DecryptError",
     "Formats",
     "Formatted",
     "Found",
@@ -104,6 +111,8 @@ __all__ = [
     "Ownership",
     "Page",
     "PageError",
+    "ParameterError",
+    "Part",
     "PoolClosed",
     "PoolOptions",
     "PoolTimeout",
@@ -116,6 +125,7 @@ __all__ = [
     "QueryStore",
     "RedisSecrets",
     "RepeatsError",
+    "Report",
     "RequestFilter",
     "SchemaError",
     "SessionStateError",
@@ -134,6 +144,7 @@ __all__ = [
     "adopt",
     "after_commit",
     "assert_queries",
+    "batch_routes",
     "batched",
     "cache_queries",
     "cache_stats",
@@ -142,6 +153,7 @@ __all__ = [
     "close_pool",
     "connection_per_request",
     "cursor_per_request",
+    "decrypt_rows",
     "describe",
     "execute_many",
     "exists_by_ids",
@@ -169,6 +181,7 @@ __all__ = [
     "prefetched",
     "query_cache",
     "rate_limits",
+    "report_routes",
     "role_projection",
     "stored",
     "stream_csv",

@@ -19,7 +19,7 @@ from werkzeug.exceptions import BadRequest
 
 from .cursors import FIRST, LAST, set_app_keys
 from .database_helper import get_db_connection
-from .errors import PageError
+from .errors import PageError, ParameterError
 from .http import json_response
 from .numbered_pages import NumberedPages
 from .pagination import CursorPages
@@ -35,7 +35,7 @@ class PageRefused(BadRequest):
         reason: the error's code, as H322.
     """
 
-    def __init__(self, error: PageError) -> None:
+    def __init__(self, error: PageError | ParameterError) -> None:
         super().__init__(str(error))
         self.reason = error.code
 
@@ -95,7 +95,7 @@ def page_response(pages: CursorPages | NumberedPages, conn: Any, /, **parameters
     return _linked(json_response(read.json()), [_link("cursor", text, name) for name, text in found if text])
 
 
-def refuse_page(error: PageError) -> Any:
+def refuse_page(error: PageError | ParameterError) -> Any:
     """Answer 400; the app's own handlers for HTTP errors shape the answer, else it is JSON.
 
     They get a `PageRefused`, with the sentence as `description` and the code as `reason`.

@@ -87,19 +87,27 @@ def stream_json(
 
 
 def _response(rows: Rows, content_type: str, pool: Any) -> Response:
-    disposition = None if rows.filename is None else _disposition(rows.filename)
+    headers = stream_headers(rows.filename)
     try:
         stream = RowStream(pool or get_pool(), rows)
     except StreamBusy as error:
         raise ServiceUnavailable(retry_after=RETRY_AFTER) from error
     # Handed to the server as it is: the request's own connections need not wait for the body's end, and what
     # would read all of it into memory (an after_request that hashes or compresses) is refused by werkzeug.
-    response = Response(stream, content_type=content_type, direct_passthrough=True)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # nginx passes on what comes instead of filling its disk
-    if disposition is not None:
-        response.headers["Content-Disposition"] = disposition
-    return response
+    return Response(stream, headers=headers, content_type=content_type, direct_passthrough=True)
+
+
+def stream_headers(filename: str | None) -> dict[str, str]:
+    """Return the headers of a stream beside its type, as a HEAD has them too.
+
+    Raises:
+        StreamError: the filename cannot be one.
+    """
+    headers = {"Cache-Control": "no-store"}
+    headers["X-Accel-Buffering"] = "no"  # nginx passes on what comes instead of filling its disk
+    if filename is not None:
+        headers["Content-Disposition"] = _disposition(filename)
+    return headers
 
 
 def _disposition(filename: str) -> str:
