@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from flask import Response, after_this_request, current_app, request
 
 from .one_time import OneTimeSecrets
 
+log = logging.getLogger(__name__)
 _OWN = re.compile(r"[A-Za-z0-9_-]{43}")  # what token_urlsafe(32) makes
 _PATH = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 
@@ -126,8 +128,15 @@ class OAuthStates:
             OneTimeUnavailable: the store does not answer.
         """
         sent = state if state is not None else request.values.get("state")
+        browser = self._browser()
+        if browser is None:
+            log.warning(
+                "a login came back without its cookie %s; it needs HTTPS, the host where it began, "
+                "and a callback by GET",
+                self._cookie(),
+            )
         # Without the cookie nothing matches: a state is bound to 256 bits that only its browser has.
-        kept = self._secrets.consume(self._purpose, sent, bound_to=self._browser() or secrets.token_urlsafe(32))
+        kept = self._secrets.consume(self._purpose, sent, bound_to=browser or secrets.token_urlsafe(32))
         return Finished(kept["verifier"], kept["nonce"], kept["next"], kept["data"])
 
     def _browser(self) -> str | None:

@@ -17,6 +17,7 @@ from .errors import OneTimeUnavailable
 from .one_time import ELSEWHERE, EXPIRED, UNKNOWN, USED, WON, Taken
 
 TABLE = "one_time_secrets"
+TRIES = 10  # of one statement, where a stricter isolation level has it fail for another's sake
 CREATE = """
     CREATE TABLE IF NOT EXISTS {table} (
         digest text PRIMARY KEY,
@@ -84,10 +85,7 @@ class PostgresSecrets:
     def take(self, purpose: str, digest: str, binding: str) -> Taken:
         """Use one; see SecretStore."""
         asked = {"digest": digest, "purpose": purpose, "binding": binding}
-        try:
-            won = self._run("take", asked)
-        except psycopg2.errors.SerializationFailure:  # somebody else was faster, under a stricter isolation level
-            return Taken(USED)
+        won = self._run("take", asked)
         if won:
             return Taken(WON, won[0][0])
         why = self._run("why", {**asked, "used": USED, "expired": EXPIRED, "elsewhere": ELSEWHERE})
@@ -98,18 +96,39 @@ class PostgresSecrets:
         return len(self._run("clean", (most,), count=True))
 
     def _run(self, name: str, values: Any, *, count: bool = False) -> Any:
-        """Execute one statement on a connection of its own, and commit; return its rows."""
+        """Execute one statement in a transaction of its own, and commit; return its rows.
+
+        Raises:
+            OneTimeUnavailable: the table is not there, or the server does not answer or cannot write.
+        """
+        for _ in range(TRIES):
+            try:
+                return self._run_once(name, values, count)
+            except psycopg2.errors.SerializationFailure:
+                # It did nothing. Under SERIALIZABLE it may have failed for another secret's sake, so it says
+                # nothing about this one: asked again, a used secret is told from a good one.
+                continue
+            except psycopg2.errors.UndefinedTable as error:
+                raise OneTimeUnavailable(
+                    f"the table of one-time secrets is not there ({_first_line(error)}); "
+                    "PostgresSecrets().create_table() makes it"
+                ) from None
+            except psycopg2.errors.ReadOnlySqlTransaction as error:  # a standby, or a primary that became one
+                raise OneTimeUnavailable(
+                    f"one-time secrets: PostgreSQL does not write: {_first_line(error)}; name the primary"
+                ) from error
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                raise OneTimeUnavailable(
+                    f"one-time secrets: PostgreSQL does not answer: {_first_line(error)}"
+                ) from error
+        raise OneTimeUnavailable(f"one-time secrets: PostgreSQL failed {TRIES} tries for other transactions")
+
+    def _run_once(self, name: str, values: Any, count: bool) -> Any:
         pool = self._pool if self._pool is not None else get_pool()
-        try:
-            with pool.connection() as conn, conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cursor:
-                cursor.execute(self._statements[name], values)
-                return range(cursor.rowcount) if count else cursor.fetchall() if cursor.description else []
-        except psycopg2.errors.UndefinedTable as error:
-            raise OneTimeUnavailable(
-                f"the table of one-time secrets is not there ({str(error).splitlines()[0]}); "
-                "PostgresSecrets().create_table() makes it"
-            ) from None
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            if isinstance(error, psycopg2.errors.SerializationFailure):
-                raise
-            raise OneTimeUnavailable(f"one-time secrets: PostgreSQL does not answer: {error}") from error
+        with pool.connection() as conn, conn.cursor(cursor_factory=psycopg2.extensions.cursor) as cursor:
+            cursor.execute(self._statements[name], values)
+            return range(cursor.rowcount) if count else cursor.fetchall() if cursor.description else []
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -46,7 +46,7 @@ def rate_limits(
         url: redis://, shared by all workers and hosts; None counts in this worker's memory.
         who: returns the user's id in a request, or None; it must not need more than the session or the token.
         timeout: seconds that Redis may take.
-        **options: more of Limiter's.
+        **options: more of Limiter's, or others than these.
 
     Raises:
         RuntimeError: the package flask-limiter is not there.
@@ -57,16 +57,16 @@ def rate_limits(
         raise RuntimeError("rate limits need the package flask-limiter: pip install flask-limiter redis") from None
     if url is None:
         log.warning("rate limits are counted in each worker for itself; give url=redis://... to share them")
-    limiter = library.Limiter(
-        functools.partial(client_key, who),
-        default_limits=list(limits),
-        storage_uri=url or "memory://",
-        storage_options=_connection_limits(url, timeout),
-        strategy=STRATEGY,
-        headers_enabled=True,  # with Retry-After
-        in_memory_fallback_enabled=url is not None,
-        **{"key_prefix": app.name, **options},
-    )
+    ours = {
+        "default_limits": list(limits),
+        "storage_uri": url or "memory://",
+        "storage_options": _connection_limits(url, timeout),
+        "strategy": STRATEGY,
+        "headers_enabled": True,  # with Retry-After
+        "in_memory_fallback_enabled": url is not None,
+        "key_prefix": app.name,
+    }
+    limiter = library.Limiter(functools.partial(client_key, who), **{**ours, **options})
     limiter.request_filter(_is_static)
     limiter.init_app(app)
     return limiter
@@ -90,7 +90,9 @@ def client_key(who: Callable[[], object] | None = None) -> str:
 
 
 def needs_store(limiter: Any) -> Callable[[F], F]:
-    """Answer 503 while the counts that all workers share cannot be read: a login must not go uncounted.
+    """Answer 503 while this worker does not count where all of them do: a login must not go uncounted.
+
+    That lasts until the limiter is back at Redis, at most about half a minute longer than Redis is away.
 
     Args:
         limiter: what `rate_limits` returned.
@@ -99,14 +101,20 @@ def needs_store(limiter: Any) -> Callable[[F], F]:
     def decorate(view: F) -> F:
         @functools.wraps(view)
         def answer(*args: Any, **kwargs: Any) -> Any:
-            if not limiter.storage.check():
-                log.warning("a request was refused: Redis, where rate limits are counted, does not answer")
+            if not _is_shared(limiter):
+                log.warning("a request was refused: its limit is not counted in Redis, which is or was away")
                 abort(503)
             return view(*args, **kwargs)
 
         return answer  # type: ignore[return-value]
 
     return decorate
+
+
+def _is_shared(limiter: Any) -> bool:
+    # `limiter.limiter` is the one in use. After Redis has come back it stays this worker's own for a while, and
+    # a ping alone would let N workers' worth of guesses through meanwhile.
+    return limiter.limiter.storage is limiter.storage and bool(limiter.storage.check())
 
 
 def _is_static() -> bool:

@@ -171,6 +171,15 @@ def test_the_cookie_is_the_browser_s_alone_and_never_cached(app: Flask) -> None:
     assert "Domain" not in cookie and answer.headers["Cache-Control"] == "no-store"
 
 
+def test_a_login_without_its_cookie_tells_the_log_why(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """In production over plain HTTP browsers drop the cookie, and each login fails; the log names the cause."""
+    client = app.test_client(use_cookies=False)
+    sent = dict(urllib.parse.parse_qsl(client.get("/login").headers["Location"][2:]))
+    answer = client.get(f"/callback?state={sent['state']}")
+    assert answer.status_code == 400 and "cookie" not in answer.get_data(as_text=True)
+    assert "without its cookie __Host-login; it needs HTTPS" in caplog.text and sent["state"] not in caplog.text
+
+
 def test_in_development_it_works_over_plain_http(app: Flask) -> None:
     app.debug = True
     client = app.test_client()

@@ -23,6 +23,7 @@ from backend.one_time import SecretStore
 from scripts.bench.cache.races import race_consumers
 from scripts.stack.ports import free_port
 from scripts.stack.postgres import Cluster
+from tests.support.threads import together
 
 KINDS = ("postgres", "redis")
 
@@ -183,6 +184,22 @@ def test_a_store_that_is_away_accepts_nothing(pool, redis_server, dsn: str, clus
         OneTimeSecrets(PostgresSecrets(pool, table="not_made")).issue("p")
 
 
+def test_a_redis_user_with_six_commands_is_enough(redis_server) -> None:
+    """As docs/one-time.md lists them; managed Redis often has a rule that takes INFO away."""
+    rights = "reset on >pw ~one-time:* -@all +eval +info +hset +hmget +hdel +pexpire"
+    redis_server.command("ACL", "SETUSER", "limited", *rights.split())
+    secrets = OneTimeSecrets(RedisSecrets(f"redis://limited:pw@127.0.0.1:{redis_server.port}/0"))
+    secret = secrets.issue("p")
+    redis_server.command("ACL", "SETUSER", "limited", "-info")
+    try:
+        with pytest.raises(OneTimeUnavailable, match="does not do what it is asked"):
+            secrets.consume("p", secret)
+        redis_server.command("ACL", "SETUSER", "limited", "+info")
+        assert secrets.consume("p", secret) is None
+    finally:
+        redis_server.command("ACL", "DELUSER", "limited")
+
+
 def test_a_full_or_read_only_redis_accepts_nothing(redis_server) -> None:
     secrets = OneTimeSecrets(RedisSecrets(redis_server.url))
     secret = secrets.issue("p")
@@ -240,6 +257,34 @@ def test_a_stricter_isolation_level_lets_one_win_as_well(pool, dsn: str, level: 
         thread.join()
     assert sorted(outcomes) == ["used"] * 9 + ["won"]
     strict.closeall()
+
+
+def test_no_good_one_is_refused_for_another_s_sake(pool: ThreadedConnectionPool, dsn: str) -> None:
+    """SERIALIZABLE and a table so small that it is scanned: each consumer conflicts with all the others."""
+    options = "-c default_transaction_isolation=serializable"
+    strict = ThreadedConnectionPool(1, 10, dsn, options=options)
+    racing, won = OneTimeSecrets(PostgresSecrets(strict)), []
+    issued = [racing.issue("p", number) for number in range(30)]
+    with pool.connection() as conn, conn.cursor() as cursor:
+        cursor.execute("ANALYZE one_time_secrets")
+    try:
+        for of_round in (issued[:10], issued[10:20], issued[20:]):
+            won += together(10, lambda number, ten=of_round: racing.consume("p", ten[number]))
+    finally:
+        strict.closeall()
+    assert won == list(range(30))
+
+
+def test_a_read_only_server_accepts_nothing_in_one_line(pool: ThreadedConnectionPool, dsn: str) -> None:
+    standby = ThreadedConnectionPool(0, 1, dsn, options="-c default_transaction_read_only=on")
+    secret = OneTimeSecrets(PostgresSecrets(pool)).issue("p")
+    refusing = OneTimeSecrets(PostgresSecrets(standby))
+    for call in (lambda: refusing.issue("p"), lambda: refusing.consume("p", secret)):
+        with pytest.raises(OneTimeUnavailable, match=r"does not write: .*; name the primary") as told:
+            call()
+        assert "\n" not in str(told.value)
+    standby.closeall()
+    assert OneTimeSecrets(PostgresSecrets(pool)).consume("p", secret) is None
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,30 @@ def test_while_redis_is_away_each_worker_counts_and_a_login_is_refused(redis_ser
     assert codes.count(200) == 4 and set(codes) == {200, 429}
     assert _codes(client, 1, "/login", method="POST") == [503]
     redis_server.start()
+
+
+def test_a_login_is_refused_until_it_is_counted_in_redis_again(redis_server) -> None:
+    """After an outage Flask-Limiter goes on counting in memory for a while, though Redis answers a ping."""
+    app = Flask("limited")
+    limiter = rate_limits(app, "1000/second", url=redis_server.url, timeout=5.0)
+    app.add_url_rule("/login", view_func=needs_store(limiter)(lambda: "in"))
+    client = app.test_client()
+    redis_server.kill()
+    assert _codes(client, 1, "/login") == [503]
+    redis_server.start()
+    limiter._Limiter__last_check_backend = time.time() + 3600  # its next look at Redis is far away
+    assert limiter.storage.check() and _codes(client, 1, "/login") == [503]
+    limiter._Limiter__last_check_backend = 0.0  # it is now
+    assert _codes(client, 2, "/login") == [200, 200]
+
+
+def test_an_option_of_the_limiter_s_own_may_differ_from_ours() -> None:
+    app = Flask("limited")
+    rate_limits(app, "1/minute", headers_enabled=False, strategy="fixed-window", key_prefix="x")
+    app.add_url_rule("/", view_func=lambda: "served")
+    client = app.test_client()
+    assert _codes(client, 2) == [200, 429]
+    assert "X-RateLimit-Limit" not in client.get("/").headers
 
 
 def test_a_redis_that_was_never_there_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
