@@ -25,14 +25,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Request, abort, current_app, make_response, request
-from werkzeug.exceptions import Forbidden, Unauthorized
+from werkzeug.exceptions import Forbidden, ServiceUnavailable, Unauthorized
 
 from .errors import TokenRefused
-from .tokens import Verify
+from .tokens import UNKNOWABLE, Verify
 
 log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
-SEEN = "harden.auth"  # in the WSGI environment of a request
+SEEN = "harden.auth"  # in the WSGI environment of a request: what each Auth has seen of it
 User = Mapping[str, Any]
 
 
@@ -58,7 +58,7 @@ class Auth:
         subject: the claim that names the user.
         token_of: from the request to its token, None where it has none; `Authorization: Bearer` when None.
         roles_of: the roles of a user; its `roles`, or `role`, when None.
-        is_allowed: whether a user may do anything at all; when None, unless its `active` is false.
+        is_allowed: whether a user may do anything at all; when None, unless its `active` is false or null.
         is_revoked: whether claims were withdrawn before their time, as after a logout; asked once per request.
     """
 
@@ -128,7 +128,7 @@ class Auth:
 
     def forget(self) -> None:
         """Verify and load anew from here on: after a login, a logout or a change within the request."""
-        request.environ.pop(SEEN, None)
+        request.environ.get(SEEN, {}).pop(self, None)
 
     def needs_user(self, view: F) -> F:
         """Have a view answer 401 where there is no user."""
@@ -172,8 +172,9 @@ class Auth:
         part.before_request(check)
 
     def _seen(self) -> _Seen:
-        seen: _Seen = request.environ.setdefault(SEEN, _Seen())
-        return seen
+        # By the Auth: where customers and staff have keys of their own, the one's token is not the other's.
+        by_auth: dict[Auth, _Seen] = request.environ.setdefault(SEEN, {})
+        return by_auth.setdefault(self, _Seen())
 
     def _verified(self) -> Mapping[str, Any]:
         token = self._token_of(request)
@@ -192,6 +193,8 @@ def bearer_token(asked: Request) -> str | None:
 
 
 def _say_unauthorized(error: TokenRefused) -> Any:
+    if error.reason == UNKNOWABLE:
+        return current_app.handle_http_exception(ServiceUnavailable(retry_after=1))
     response = make_response(current_app.handle_http_exception(Unauthorized()))
     # RFC 6750, 3.1: without a token no error code.
     told = "Bearer" if error.reason == "missing" else 'Bearer error="invalid_token"'
@@ -209,4 +212,4 @@ def _roles_of(user: User) -> Iterable[str]:
 
 
 def _is_active(user: User) -> bool:
-    return user.get("active", True) is not False
+    return bool(user.get("active", True))

@@ -70,20 +70,22 @@ class Projection:
         tag = self._tag(key)
         current = scope.current()
         seen = current.kept if current is not None and current.is_of_request else {}
-        if (self, tag) not in seen:
+        text = seen.get((self, tag))
+        if text is None:
             row = self._cache.get_or_load(
                 tag, lambda: self._load(key, conn), self._ttl, [tag], self._negative_ttl
             )  # fmt: skip
-            seen[self, tag] = json.dumps(row)
-        found: dict[str, Any] | None = json.loads(seen[self, tag])
+            text = json.dumps(row)
+            seen.setdefault((self, tag), text)
+        found: dict[str, Any] | None = json.loads(text)
         return found
 
     def changed(self, key: Any, conn: Any = None) -> None:
         """Say that a row changes: it is asked for anew once `conn` has committed; see `Cache.invalidate`."""
         tag = self._tag(key)
         current = scope.current()
-        if current is not None:
-            current.kept.pop((self, tag), None)
+        if current is not None and current.is_of_request:
+            current.kept[self, tag] = None  # the cache's to answer from here on: this may be rolled back yet
         self._cache.invalidate(tag, conn=conn)
 
     def _tag(self, key: Any) -> str:

@@ -19,6 +19,7 @@ from .errors import TokenRefused
 SHARED = {"HS256": 32, "HS384": 48, "HS512": 64}  # the shortest key, in bytes: RFC 7518, 3.2
 LONGEST_TOKEN = 8192  # characters: what servers take as a header
 LEEWAY = 30.0  # seconds that clocks may be apart
+UNKNOWABLE = "not to be verified now: the server that has the keys does not answer"
 
 
 class TokenVerifier:
@@ -75,6 +76,8 @@ class TokenVerifier:
             claims: dict[str, Any] = self._library.decode(
                 token, key, algorithms=self._algorithms, options=self._options, **self._rules
             )
+        except errors.PyJWKClientConnectionError:  # nothing is known of the token
+            raise TokenRefused(UNKNOWABLE) from None
         except errors.ExpiredSignatureError:
             raise TokenRefused("expired") from None
         except errors.ImmatureSignatureError:

@@ -248,6 +248,32 @@ def test_without_a_role_or_a_loader_it_says_what_is_missing(served: Served) -> N
             bare.user()
 
 
+def test_what_one_auth_has_seen_is_not_another_one_s(served: Served) -> None:
+    """Customers and staff, each with a key of their own: a good token of the one is a forgery to the other."""
+    staff = Auth(verify=TokenVerifier("t" * 32, ["HS256"], audience="shop"), load_user=served.load)
+    with served.app.test_request_context(headers=_bearer(1)):
+        assert served.auth.user()["name"] == "p1"
+        for ask in (staff.claims, staff.user):
+            with pytest.raises(TokenRefused, match="forged"):
+                ask()
+        staff.forget()
+        assert served.auth.user()["name"] == "p1" and served.verify.calls == 1
+
+
+def test_a_role_that_was_rolled_back_is_gone_within_the_same_request(served: Served) -> None:
+    @served.app.get("/undone")
+    def undone() -> Any:
+        with get_db_connection() as conn:
+            before = served.users.get(6)["role"]
+            conn.cursor().execute("UPDATE people SET role = 'admin' WHERE id = 6")
+            served.users.changed(6, conn=conn)
+            within = served.users.get(6)["role"]
+            conn.rollback()
+            return jsonify([before, within, served.users.get(6)["role"]])
+
+    assert served.client.get("/undone").json == ["reader", "admin", "reader"]
+
+
 def test_a_projection_has_few_columns_and_one_query(people: None) -> None:
     with closing(Cache(namespace="p")) as cache:
         users = Projection("user", USERS + ";", cache)
@@ -272,7 +298,7 @@ def test_the_ttls_are_those_that_audits_name(people: None) -> None:
     assert [each._ttl for each in made] == [300, 900, 3600]
 
 
-def test_two_tenants_with_changing_roles_never_see_each_other_s_or_an_old_one(served: Served) -> None:
+def test_users_with_changing_roles_never_see_each_other_s_or_an_old_one(served: Served) -> None:
     """Random: roles change with commit and rollback, tokens of nine users come from three threads."""
     acknowledged: dict[int, set[str]] = {user: {"reader"} for user in range(1, 10)}
     wrong: list[Any] = []
@@ -308,3 +334,19 @@ def test_two_tenants_with_changing_roles_never_see_each_other_s_or_an_old_one(se
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_while_the_keys_server_is_away_it_is_503_and_not_401(served: Served) -> None:
+    jwks = jwt.PyJWKClient("http://127.0.0.1:9/jwks.json", timeout=1)  # nobody listens there
+
+    def key(kid: str | None) -> Any:
+        return jwks.get_signing_key(kid or "").key
+
+    served.verify.function = TokenVerifier(key, ["RS256"], audience="shop")
+    assert served.client.get("/me", headers=_bearer(1)).status_code == 503
+
+
+def test_an_account_whose_state_is_null_is_not_active(served: Served) -> None:
+    with transaction() as conn:
+        conn.cursor().execute("UPDATE people SET active = NULL WHERE id = 6")
+    assert served.client.get("/me", headers=_bearer(6)).status_code == 401
