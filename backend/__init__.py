@@ -12,6 +12,7 @@ from .batched import batched
 from .bulk_decrypt import decrypt_rows
 from .cache import Cache
 from .cache_stats import cache_stats
+from .compress import compress
 from .database_helper import close_pool, get_db_connection, get_pool, install, transaction, uninstall
 from .database_pool import SimpleConnectionPool, ThreadedConnectionPool
 from .errors import (
@@ -43,6 +44,7 @@ from .extension import Hardening
 from .formats import FLASK_JSON, STR_JSON, Formats
 from .formatted import Formatted, formatted
 from .http import json_response
+from .http_policy import http_policy, mark_sensitive, sensitive
 from .loader import Lazy, Loader, loading
 from .log_format import JsonLines, RequestFilter, TextLines
 from .memory_timers import memory_tracker, track_memory
@@ -69,12 +71,15 @@ from .report_routes import Report, report_routes
 from .returned import Written
 from .row_formats import CSV, CSV_RFC4180, CSV_SPREADSHEET, CsvDialect
 from .shorthand import Tree, many_from, one_from
+from .static_files import hashed_static, serve_static, write_hashed
 from .stored import Stored, stored
 from .stream_source import StreamOptions
 from .streaming import stream_csv, stream_json, stream_ndjson
 from .timers import timeit, timer
 from .timings import timings
 from .tokens import TokenVerifier
+from .trusted_hosts import trust_hosts
+from .versioned import etag_of, must_match, not_modified, versioned
 
 __all__ = [
     "CSV",
@@ -151,10 +156,12 @@ __all__ = [
     "cached_cursor",
     "check",
     "close_pool",
+    "compress",
     "connection_per_request",
     "cursor_per_request",
     "decrypt_rows",
     "describe",
+    "etag_of",
     "execute_many",
     "exists_by_ids",
     "fetch_by_ids",
@@ -162,6 +169,8 @@ __all__ = [
     "formatted",
     "get_db_connection",
     "get_pool",
+    "hashed_static",
+    "http_policy",
     "insert_many",
     "install",
     "json_by_ids",
@@ -170,9 +179,12 @@ __all__ = [
     "loading",
     "many",
     "many_from",
+    "mark_sensitive",
     "memory_tracker",
+    "must_match",
     "needs_store",
     "no_repeats",
+    "not_modified",
     "one",
     "one_from",
     "owned_by_ids",
@@ -183,6 +195,8 @@ __all__ = [
     "rate_limits",
     "report_routes",
     "role_projection",
+    "sensitive",
+    "serve_static",
     "stored",
     "stream_csv",
     "stream_json",
@@ -194,9 +208,12 @@ __all__ = [
     "timings",
     "track_memory",
     "transaction",
+    "trust_hosts",
     "uncached",
     "uninstall",
     "upsert_many",
     "user_projection",
+    "versioned",
     "watching",
+    "write_hashed",
 ]

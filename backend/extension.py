@@ -9,6 +9,7 @@ Nothing about the app is stored here. Second use on the same app is an error, no
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -47,6 +48,7 @@ from .query_header import with_counts
 from .request_watch import RequestWatch
 from .settings import Settings, load
 from .summed_log import SummedLog
+from .trusted_hosts import trust_hosts
 from .whose import current_request
 
 KEY = "harden_psycopg2"
@@ -106,6 +108,8 @@ def harden_app(app: Flask, settings: Settings) -> None:
     app.register_error_handler(OneTimeRefused, _say_begin_anew)
     app.register_error_handler(PageError, refuse_page)
     set_app_keys(keys_of_app)
+    if settings["HARDEN_HOSTS"]:
+        trust_hosts(app, re.split(r"[\s,]+", settings["HARDEN_HOSTS"]))
     proxies = settings["HARDEN_PROXIES"]
     if proxies:
         fixed = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)

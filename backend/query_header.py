@@ -1,6 +1,6 @@
 """What a response tells a developer of its queries: `Server-Timing`, which browsers show, and `X-Query-Count`.
 
-    Server-Timing: db;dur=48.2;desc="61 queries, 3 repeats"
+    Server-Timing: total;dur=63.0, db;dur=48.2;desc="61 queries, 3 repeats"
     X-Query-Count: 61
 
 Of a streamed body it is the count when the headers are sent. In production nobody is told.
@@ -10,6 +10,7 @@ Knows WSGI, not Flask. If this is wrong, a header is missing or misleads; the re
 from __future__ import annotations
 
 import logging
+import time
 
 from .query_log import QueryLog
 from .repeats import repeats_of
@@ -43,6 +44,8 @@ def with_counts(limit: int, watched: QueryLog, headers: Headers) -> Headers:
 def _counts(limit: int, watched: QueryLog) -> tuple[int, str]:
     so_far = watched.event(group.event() for group in watched.groups())
     count, seconds = so_far.queries, so_far.query_seconds
+    total = (time.perf_counter() - watched.started) * 1000
     lines = sum(len(found.lines) for found in repeats_of(so_far, limit)) if limit else 0
     repeats = f", {lines} repeat{'s' * (lines != 1)}" if lines else ""
-    return count, f'db;dur={seconds * 1000:.1f};desc="{count} quer{"y" if count == 1 else "ies"}{repeats}"'
+    queries = f"{count} quer{'y' if count == 1 else 'ies'}{repeats}"
+    return count, f'total;dur={total:.1f}, db;dur={seconds * 1000:.1f};desc="{queries}"'

@@ -20,6 +20,7 @@ FALSE = frozenset({"0", "false", "no", "off", ""})
 SECRETS = frozenset({
     "DATABASE_URL", "HARDEN_REDIRECT_DSN", "HARDEN_OPS_TOKEN", "HARDEN_CURSOR_KEY", "HARDEN_PGBOUNCER_DSN",
 })  # fmt: skip
+_HOST = re.compile(r"(\*\.)?([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,14 @@ def _reason(error: Exception, dsn: str) -> str:
     return head.removeprefix("invalid dsn: ").removeprefix("ProgrammingError: ") or "libpq cannot parse it"
 
 
+def _hosts(value: Any) -> str:
+    text = _text(value).strip().lower()
+    wrong = [host for host in re.split(r"[\s,]+", text) if not _HOST.fullmatch(host)]
+    if wrong:
+        raise ValueError(f"has {wrong[0]!r}, which is no host's name; write shop.example.com, *.example.com")
+    return text
+
+
 def _keys(value: Any) -> str:
     text = _text(value).strip()
     if min(map(len, re.split(r"[\s,]+", text))) < 16:
@@ -177,6 +186,9 @@ TABLE: tuple[Setting, ...] = (
       "Every psycopg2.connect of the app goes to this DSN, wherever the app's own parameters point."),
     S("HARDEN_PROXIES", _integer, 0, 0, 10, "count", "frequent",
       "Trusted reverse proxies in front; that many X-Forwarded-For, -Proto and -Host entries are believed."),
+    S("HARDEN_HOSTS", _hosts, None, None, None, "", "frequent",
+      "The names that the app is called by, with commas between; a request for another one gets 400. Health "
+      "checks are answered by any name."),
     S("HARDEN_OPS_TOKEN", _text, None, None, None, "", "frequent",
       "Opens /ops/, /metrics and /health/database/pool to callers that send `Authorization: Bearer TOKEN`; else "
       "they answer this machine alone."),

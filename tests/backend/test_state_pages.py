@@ -1,4 +1,4 @@
-"""The pages on cache, auth, one-time secrets and rate limits: their code runs on real servers, as they say."""
+"""The pages on cache, auth, one-time secrets, rate limits and HTTP: their code runs on real servers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 import psycopg2
 import pytest
+from flask import url_for
 
 from backend import OneTimeRefused, close_pool
 from backend.database_helper import get_db_connection
@@ -94,8 +95,31 @@ def test_rate_limits(servers: None) -> None:
     assert [client.post("/login").status_code for _ in range(6)] == [200] * 5 + [429]
 
 
+def test_http(servers: None, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "static"
+    folder.mkdir()
+    (folder / "app.js").write_text("alert(1)")
+    monkeypatch.setenv("STATIC_FOLDER", str(folder))
+    with closing(psycopg2.connect(url)) as conn, conn, conn.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS reports; CREATE TABLE reports (id int, version int)")
+        cursor.execute("INSERT INTO reports VALUES (1, 1)")
+    app = _run("http.md")["app"]
+    client = app.test_client()
+    assert client.get("/account/tokens").headers["Cache-Control"] == "no-store"
+    first = client.get("/reports/1")
+    assert first.json == {"id": 1, "version": 1}
+    mine = {"If-None-Match": first.headers["ETag"]}
+    assert client.get("/reports/1", headers=mine).status_code == 304
+    codes = [client.put("/reports/1", headers={"If-Match": first.headers["ETag"]}).status_code for _ in range(2)]
+    assert codes == [204, 412] and client.put("/reports/1").status_code == 428
+    assert client.get("/reports/1", headers=mine).json == {"id": 1, "version": 2}
+    with app.test_request_context():
+        assert re.fullmatch(r"/static/app\.[0-9a-f]{12,}\.js", url_for("static", filename="app.js"))
+
+
 NAMES = {
-    "cache.md": """get_or_load get set delete cached invalidate within clear stats after_commit namespace ttl client
+    "cache.md": """get_or_load get set delete cached invalidate within clear stats after_commit namespace ttl
+        client
         timeout patience largest most_entries most_bytes tags negative_ttl stale ignore""",
     "auth.md": """TokenVerifier Auth needs_user needs_role protect claims user has_token forget verify load_user
         token_of is_revoked leeway require audience issuer user_projection role_projection changed
@@ -103,6 +127,8 @@ NAMES = {
     "one-time.md": """OneTimeSecrets PostgresSecrets RedisSecrets issue consume clean_up bound_to OneTimeRefused
         OneTimeUnavailable OAuthStates begin finish verifier nonce next_url purpose create_table""",
     "rate-limits.md": "rate_limits needs_store who url",
+    "http.md": """http_policy sensitive mark_sensitive sensitive_paths keep html_policy body_mb not_modified
+        versioned must_match compress trust_hosts HARDEN_HOSTS write_hashed hashed_static serve_static json_response""",
 }
 
 
