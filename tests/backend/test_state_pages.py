@@ -128,7 +128,8 @@ NAMES = {
         OneTimeUnavailable OAuthStates begin finish verifier nonce next_url purpose create_table""",
     "rate-limits.md": "rate_limits needs_store who url",
     "http.md": """http_policy sensitive mark_sensitive sensitive_paths keep html_policy body_mb not_modified
-        versioned must_match compress trust_hosts HARDEN_HOSTS write_hashed hashed_static serve_static json_response""",
+        versioned must_match compress trust_hosts HARDEN_HOSTS write_hashed hashed_static serve_static
+        json_response""",
 }
 
 

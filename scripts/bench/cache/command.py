@@ -32,7 +32,7 @@ PROFILE_BAR = 3.0  # times lower, of p50
 EXAMPLES = """\
 examples:
   scripts/harden bench cache --quick                   under a minute and a half
-  scripts/harden bench cache --json cache.json         five minutes
+  scripts/harden bench cache --json cache.json         three minutes
   scripts/harden bench cache --operations 2000000      two million random operations; some minutes more
 """
 
