@@ -1,6 +1,6 @@
 """What a response tells a developer of its queries: `Server-Timing`, which browsers show, and `X-Query-Count`.
 
-    Server-Timing: total;dur=63.0, db;dur=48.2;desc="61 queries, 3 repeats"
+    Server-Timing: db;dur=48.2;desc="61 queries, 3 repeats", total;dur=63.0
     X-Query-Count: 61
 
 Of a streamed body it is the count when the headers are sent. In production nobody is told.
@@ -48,4 +48,4 @@ def _counts(limit: int, watched: QueryLog) -> tuple[int, str]:
     lines = sum(len(found.lines) for found in repeats_of(so_far, limit)) if limit else 0
     repeats = f", {lines} repeat{'s' * (lines != 1)}" if lines else ""
     queries = f"{count} quer{'y' if count == 1 else 'ies'}{repeats}"
-    return count, f'total;dur={total:.1f}, db;dur={seconds * 1000:.1f};desc="{queries}"'
+    return count, f'db;dur={seconds * 1000:.1f};desc="{queries}", total;dur={total:.1f}'

@@ -23,7 +23,11 @@ SLICES: Mapping[str, tuple[str, ...]] = {
     "batch": ("batch", "batch_write", "batched", "loader", "returned", "errors"),
     "pagination": ("pagination", "numbered_pages", "page_routes", "errors"),
     "streaming": ("streaming", "stream_source", "row_formats", "errors"),
-    "cache": ("query_cache", "prefetch", "cache_stats", "errors"),
+    "cache": ("cache", "after_commit", "query_cache", "prefetch", "cache_stats", "errors"),
+    "auth": ("auth", "tokens", "projection", "cache", "errors"),
+    "secrets": ("one_time", "one_time_postgres", "one_time_redis", "oauth_state", "rate_limits", "errors"),
+    "http": ("http_policy", "versioned", "compress", "trusted_hosts", "static_files", "http", "errors"),
+    "dashboards": ("batch_routes", "batch_parts", "declared", "report_routes", "bulk_decrypt", "errors"),
     "monitor": ("monitor", "query_counter", "query_assertions", "timers", "timings", "memory_timers", "errors"),
 }
 

@@ -61,6 +61,8 @@ def people(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DATABASE_URL", url)
     yield
     close_pool()
+    with closing(psycopg2.connect(url)) as conn, conn, conn.cursor() as cursor:
+        cursor.execute("DROP TABLE people")
 
 
 class Served:

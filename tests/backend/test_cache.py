@@ -438,6 +438,8 @@ def pool(dsn: str) -> Iterator[ThreadedConnectionPool]:
     made = ThreadedConnectionPool(1, 5, dsn)
     yield made
     made.closeall()
+    with closing(psycopg2.connect(dsn)) as conn, conn, conn.cursor() as cursor:
+        cursor.execute("DROP TABLE cached_rows")
 
 
 Read = Callable[..., Any]

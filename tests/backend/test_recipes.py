@@ -77,6 +77,7 @@ def tables(dsn: str) -> Iterator[Any]:
     """The tables of the recipes, and a cursor."""
     with closing(psycopg2.connect(dsn)) as conn, conn.cursor() as cursor:
         conn.autocommit = True
+        cursor.execute("DROP TABLE IF EXISTS users, jobs, orders, people, one_time_secrets")
         cursor.execute("""
             CREATE TABLE users (id int PRIMARY KEY, name text, role text, picture bytea);
             INSERT INTO users VALUES (7, 'Ann', 'admin', repeat('x', 10000)::bytea);

@@ -39,6 +39,8 @@ def servers(url: str, redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setenv(name, value)
     yield
     close_pool()
+    with closing(psycopg2.connect(url)) as conn, conn, conn.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS customers, orders, users, one_time_secrets, reports")
 
 
 def _run(page: str, **names: Any) -> dict[str, Any]:

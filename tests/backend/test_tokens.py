@@ -30,7 +30,7 @@ PUBLIC = RSA.public_key().public_bytes(
 def _token(
     claims: dict[str, Any] | None = None, key: Any = SECRET, algorithm: str = "HS256", **headers: Any
 ) -> str:
-    base = {"sub": "7", "exp": time.time() + 60, "aud": "shop", "iss": "login"}
+    base = {"sub": "7", "exp": time.time() + 86_400, "aud": "shop", "iss": "login"}
     return jwt.encode({**base, **(claims or {})}, key, algorithm=algorithm, headers=headers or None)
 
 
@@ -66,21 +66,21 @@ NOW = time.time()
     ("token", "reason"),
     [
         (_token({"exp": NOW - 100}), "expired"),
-        (_token({"nbf": NOW + 1000}), "not valid yet"),
+        (_token({"nbf": NOW + 40_000}), "not valid yet"),
         (_token({"aud": "another"}), "of another audience or issuer"),
         (_token({"aud": None}), "of another audience or issuer"),
         (_token({"iss": "evil"}), "of another audience or issuer"),
         (_token(key="x" * 32), "forged"),
         (_token(algorithm="HS512", key="s" * 64), "forged"),
         (_token(key=PRIVATE, algorithm="RS256"), "forged"),
-        (_handmade({"alg": "none"}, {"sub": "7", "exp": NOW + 60, "aud": "shop", "iss": "login"}), "forged"),
+        (_handmade({"alg": "none"}, {"sub": "7", "exp": NOW + 86_400, "aud": "shop", "iss": "login"}), "forged"),
         (_handmade({"alg": "None"}, {"sub": "7"}), "forged"),
         (_handmade({"alg": ""}, {"sub": "7"}), "forged"),
         (_handmade({}, {"sub": "7"}, b"x"), "forged"),
-        (_handmade({"alg": "HS256", "crit": ["exp"]}, {"sub": "7", "exp": NOW + 60}, KEY), "malformed"),
+        (_handmade({"alg": "HS256", "crit": ["exp"]}, {"sub": "7", "exp": NOW + 86_400}, KEY), "malformed"),
         (_handmade({"alg": "HS256", "kid": 7}, {"sub": "7"}, KEY), "malformed"),
         (_handmade({"alg": "HS256"}, {"aud": "shop", "iss": "login", "sub": "7"}, KEY), "incomplete"),
-        (_handmade({"alg": "HS256"}, {"aud": "shop", "iss": "login", "exp": NOW + 60}, KEY), "incomplete"),
+        (_handmade({"alg": "HS256"}, {"aud": "shop", "iss": "login", "exp": NOW + 86_400}, KEY), "incomplete"),
         (_handmade({"alg": "HS256"}, {"exp": "soon", "sub": "7"}, KEY), "malformed"),
         ("", "malformed"), ("x", "malformed"), ("a.b.c", "malformed"), ("x" * 9000, "malformed"),
         (None, "malformed"), ("\ud800.x.y", "malformed"),
@@ -105,7 +105,7 @@ def test_a_public_key_never_passes_for_a_secret() -> None:
     """The oldest trick: signed by HS256 with the public key, which everybody has."""
     verify = TokenVerifier(PUBLIC, ["RS256"], audience="shop", issuer="login")
     assert verify(_token(key=PRIVATE, algorithm="RS256"))["sub"] == "7"
-    claims = {"sub": "7", "exp": NOW + 60, "aud": "shop", "iss": "login"}
+    claims = {"sub": "7", "exp": NOW + 86_400, "aud": "shop", "iss": "login"}
     assert _reason(verify, _handmade({"alg": "HS256"}, claims, PUBLIC.encode())) == "forged"
 
 

@@ -70,7 +70,7 @@ RULE = Rule(
     " Redis' manual gives 40 ms per million keys on a laptop, in which nobody's session or rate limit is answered,"
     " and warns of it in production. FLUSHDB takes what other parts of the app keep in the same database.",
     fix="Walk with `scan_iter(match=..., count=500)`, or keep the keys of a group in a set of their own"
-    " (`SADD` with the write, `SMEMBERS` here).",
+    " (`SADD` with the write, `SMEMBERS` here); what is only to be forgotten gets a tag of the kit's `Cache`.",
     leaves_alone=(
         "`.keys()` of dicts and of anything else that is no Redis client.",
         "`scan`, `scan_iter` and commands on named keys.",

@@ -111,7 +111,8 @@ RULE = Rule(
     why="Checking a signature costs some CPU each time; worse, each place has its own algorithms, leeway and error"
     " handling, and one that is laxer than the others decides. With a library that asks a server for keys or"
     " revocations it is a request over the network each time.",
-    fix="Decode once, in the hook or the decorator, keep the claims in `g.claims`, and read them from there.",
+    fix="Decode once, in the hook or the decorator, keep the claims in `g.claims`, and read them from there;"
+        " the kit's `Auth` does so.",
     leaves_alone=(
         "Two kinds of token: access and refresh, a link in a mail.",
         "Decodings in two branches, or in two attempts with different keys, of one function.",

@@ -103,8 +103,8 @@ def _loader(call: Call, key: str) -> Finding:
         f" and pollers included"
     )
     fix = (
-        "Keep what every page needs (ID, name, role) in the signed session, and load the row where a view wants"
-        " more of it."
+        "Keep what every page needs (ID, name, role) in the signed session, or in the kit's `user_projection`,"
+        " and load the row where a view wants more of it."
     )
     return RULE.at(
         call.place,
@@ -127,7 +127,8 @@ RULE = Rule(
     " connection per helper one connect more.",
     fix="Load it once, keep the row in `g.user`, and read it from there; the kit's `cache_queries` answers the"
         " second"
-    " statement of a request from memory where the code cannot be changed.",
+    " statement of a request from memory where the code cannot be changed, and its `user_projection` keeps the"
+    " few columns over requests.",
     leaves_alone=(
         "A view that loads somebody else: its key comes from the URL or a form.",
         "Statements on other tables or columns, with more conditions, or over many rows.",

@@ -35,10 +35,11 @@ def _words(*words: str) -> re.Pattern[str]:
 KINDS = (
     _Kind(_words("oauth", "state", "nonce", "csrf", "verifier", "pkce", "challenge", "otp", "code"), Severity.high,
           "3 of 4 answers come to a worker that does not know it",
-          "Keep it in Flask's `session`, or in Redis with a time to live."),
+          "Keep it in the kit's `OAuthStates` or `OneTimeSecrets`, which work once and on every worker, or in"
+          " Redis with a time to live."),
     _Kind(_words("limit", "rate", "attempt", "hit", "throttle", "failure", "failed", "lockout"), Severity.high,
           "each worker counts for itself, so the limit is four times as high and gone after a restart",
-          "Count in Redis (`INCR` and `EXPIRE`), for example with Flask-Limiter and a redis:// storage."),
+          "Count in Redis, by the kit's `rate_limits` or by Flask-Limiter with a redis:// storage."),
     _Kind(_words("session", "token", "user", "online", "logged", "login", "auth", "blacklist", "blocklist",
                  "revoked", "current", "username", "account", "member", "cart", "basket"), Severity.high,
           "3 of 4 requests come to a worker that has not seen it, and a global is the same for all users of a"
@@ -50,7 +51,8 @@ KINDS = (
           "Keep jobs in a table or in a queue (rq, celery), and their progress beside them."),
     _Kind(_words("cache", "cached", "memo", "store", "buffer"), Severity.medium,
           "each worker has a copy of its own: a change is seen by one of four, and memory is spent four times",
-          "Use Redis with a time to live, or the kit's `cache_queries` where one request asks twice."),
+          "Use the kit's `Cache` on Redis, which a commit invalidates, or `cache_queries` where one request asks"
+          " twice."),
 )  # fmt: skip
 OTHER = _Kind(_words("x"), Severity.medium,
               "with 4 workers 3 of 4 requests do not see it, and each restart loses it",
