@@ -41,6 +41,7 @@ VERBS = {
     "restart": ("scripts.restart.command", "the app, PgBouncer or PostgreSQL anew, without losing a request"),
     "status": ("scripts.status.command", "which release serves on a host, and how it is"),
     "logs": ("scripts.logs.command", "what the app and what it stands on have said"),
+    "load": ("scripts.load.command", "people click on it: latencies, what it used, budgets as exit code"),
     "bench": ("scripts.bench.command", "measure the runtime beside what it replaces"),
 }
 # They run on the host that they change or look at, and by `--ssh HOST` from here.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Sides:
         legacy, hardened: the web servers.
         settings: how they were started, for the report.
         workloads: requests by route.
+        key: signs the tokens that both take.
     """
 
     cluster: Cluster
@@ -42,10 +43,18 @@ class Sides:
     hardened: Web
     settings: dict[str, Any]
     workloads: dict[str, list[Request]]
+    key: str = field(repr=False)
 
 
-def start(stack: Stack, size: str, appointments: int, progress: Callable[[str], None]) -> Sides:
-    """Start and seed everything, and check that both sides answer the same."""
+def start(
+    stack: Stack, size: str, appointments: int, progress: Callable[[str], None],
+    more: Mapping[str, str] | None = None,
+) -> Sides:  # fmt: skip
+    """Start and seed everything, and check that both sides answer the same.
+
+    Args:
+        more: settings of the hardened side, beside its own.
+    """
     cluster = stack.postgres({"log_connections": "on", "log_disconnections": "off"})
     cluster.create_role(ROLE)
     cluster.create_database(DATABASE, ROLE)
@@ -64,6 +73,7 @@ def start(stack: Stack, size: str, appointments: int, progress: Callable[[str], 
         "THREADS": str(THREADS),
         TOKEN_KEY: key,
         "REDIS_URL": cache.url if cache else "",
+        **(more or {}),
     }
     progress("starting the legacy twin on Flask's server and the hardened shop on Gunicorn")
     hardened = stack.gunicorn(environ)
@@ -74,7 +84,7 @@ def start(stack: Stack, size: str, appointments: int, progress: Callable[[str], 
         "pgbouncer": "transaction" if bouncer else "not installed", "max_connections": 100,
         "cache": "Redis" if cache else "each worker's memory, for 5 s",
     }  # fmt: skip
-    return Sides(cluster, legacy, hardened, settings, _workloads(dsn, key))
+    return Sides(cluster, legacy, hardened, settings, _workloads(dsn, key), key)
 
 
 def bearer(key: str, customer_id: int) -> dict[str, str]:

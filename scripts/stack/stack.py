@@ -78,6 +78,10 @@ class Stack:
             self._binaries = find(self.run.base, self._progress)
         return self._binaries
 
+    def callback(self, stop: Callable[[], None]) -> None:
+        """Have something else stopped with the servers, in its turn."""
+        self._stops.callback(stop)
+
     def postgres(self, settings: Mapping[str, str] | None = None) -> Cluster:
         """Start a PostgreSQL cluster."""
         self._progress(f"starting PostgreSQL {self.binaries.postgres_version}")

@@ -33,13 +33,13 @@ class Outcome:
     Attributes:
         kind: of the error; "" for a right answer.
         status: 0 when none came.
-        saved: values taken from the answer.
+        saved: values taken from the answer, with the type that its JSON has.
         snippet: the begin of the body, of a wrong answer.
     """
 
     kind: str = ""
     status: int = 0
-    saved: dict[str, str] = field(default_factory=dict)
+    saved: dict[str, Any] = field(default_factory=dict)
     snippet: str = ""
 
 
@@ -83,7 +83,7 @@ def _judged(step: Step, answer: Any) -> Outcome:
         return Outcome(f"http {status}", status, snippet=body[:SNIPPET])
     if step.contains and step.contains not in body:
         return Outcome("without the text", status, snippet=body[:SNIPPET])
-    saved: dict[str, str] = {}
+    saved: dict[str, Any] = {}
     for name, way in step.save.items():
         value = _taken(way, answer, body)
         if value is None:

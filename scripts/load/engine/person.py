@@ -171,7 +171,5 @@ class Person(FastHttpUser):
 
     def _wait_until(self, moment: float) -> bool:
         """Sleep until then; returns False when the run has ended by then."""
-        if moment >= self.trip.deadline:
-            return False
-        gevent.sleep(max(moment - clock(), 0))
-        return True
+        gevent.sleep(max(min(moment, self.trip.deadline) - clock(), 0))
+        return moment < self.trip.deadline
