@@ -160,7 +160,7 @@ def draw(
     *,
     is_log_x: bool = False,
     is_log_y: bool = False,
-    top: float = 0.0,
+    reach: Sequence[float] = (),
     spans: Sequence[tuple[float, float]] = (),
     description: str = "",
 ) -> Chart:
@@ -169,13 +169,13 @@ def draw(
     Args:
         key: unique on the page.
         write_x, write_y: how ticks are written.
-        top: a value that the y axis has to reach too, for charts that share a scale.
+        reach: values that the y axis has to hold too, for charts that share a scale.
         spans: from and to on the x axis, shaded.
         description: for those who hear the page; else each curve's last value is told.
     """
     known = [y for curve in curves for _, y in curve.points if y is not None]
     across = Axis([x for curve in curves for x, _ in curve.points], LEFT, WIDTH - RIGHT, is_log_x)
-    up = Axis([*known, top], HEIGHT - BOTTOM, TOP, is_log_y)
+    up = Axis([*known, *reach], HEIGHT - BOTTOM, TOP, is_log_y)
     lines = [_drawn(curve, across, up) for curve in curves if any(y is not None for _, y in curve.points)]
     _keep_words_apart(lines)
     said = description or "; ".join(_said(curve, write_y) for curve in curves)

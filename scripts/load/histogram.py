@@ -6,6 +6,8 @@ which it has too few samples.
 
 from __future__ import annotations
 
+import math
+
 from hdrh.histogram import HdrHistogram
 
 MICROSECONDS = 1_000_000
@@ -63,7 +65,9 @@ class Latencies:
             return None
         if percent >= 100:
             return float(self._counts.get_max_value()) / MICROSECONDS
-        return float(self._counts.get_value_at_percentile(percent)) / MICROSECONDS
+        # By rank, as the nearest-rank definition says: the package rounds to the nearest, which may be one below.
+        rank = max(math.ceil(round(len(self) * percent / 100, 6)), 1)
+        return float(self._counts.get_value_at_percentile(100 * rank / len(self))) / MICROSECONDS
 
     def share_within(self, seconds: float) -> float | None:
         """Return the share of samples that took no longer, 0 to 1."""

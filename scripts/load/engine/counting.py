@@ -31,8 +31,9 @@ class Counting:
     """Counts answers.
 
     Args:
-        begin, end: a request counts for the result when its intended start is in between; all count for the
+        begin: a request counts for the result when it was meant to start then or later; all count for the
             seconds.
+        end: nobody means to start one then or later.
     """
 
     def __init__(self, begin: float, end: float) -> None:
@@ -60,12 +61,12 @@ class Counting:
 
     def started(self, intended: float, late: bool) -> None:
         """Count an arrival of the open model."""
-        if self.begin <= intended < self.end:
+        if intended >= self.begin:
             self.starts += 1
             self.late_starts += late
 
     def _tally(self, step: str, intended: float) -> StepTally | None:
-        if not self.begin <= intended < self.end:
+        if intended < self.begin:
             return None
         return self.steps.setdefault(step, StepTally())
 

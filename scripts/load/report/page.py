@@ -117,14 +117,19 @@ def _groups(runs: Sequence[Run], shown: list[Chart]) -> list[tuple[str, str, lis
 
 
 def _over_time(runs: Sequence[Run]) -> list[Chart]:
-    top = max((second.get("p99_ms") or second.get("p95_ms") or 0.0 for run in runs for second in run.timeline),
-              default=0.0)  # fmt: skip
+    reach = [
+        value
+        for run in runs
+        for second in run.timeline
+        for key in PERCENTILES
+        if (value := second.get(key)) is not None
+    ]
     charts = []
     for number, run in enumerate(runs):
         curves = [Curve(name, _series(run, key), style) for style, (key, name) in enumerate(PERCENTILES.items())]
         title = "p50, p95 and p99" if len(runs) == 1 else run.label
         begin = run.ramp + run.warmup
-        charts.append(draw(f"time-{number}", title, curves, _seconds, _milliseconds, is_log_y=True, top=top,
+        charts.append(draw(f"time-{number}", title, curves, _seconds, _milliseconds, is_log_y=True, reach=reach,
                            spans=[(0.0, begin)] if begin else ()))  # fmt: skip
     return charts
 
@@ -175,7 +180,7 @@ def _series(run: Run, key: str, factor: float = 1.0) -> list[tuple[float, float 
 
 
 def _word(runs: Sequence[Run], number: int) -> str:
-    return "" if len(runs) == 1 else runs[number].label[:9]
+    return "" if len(runs) == 1 else runs[number].label.partition(",")[0][:9]
 
 
 def _seconds(value: float) -> str:
