@@ -43,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "scripts/harden load TARGET [--scenario FILE | --get PATH ...] [--users N] [options]"
     parser.epilog = f"exit codes: 0 done, budgets hold; 1 a budget broke; 2 it could not run\n\n{EXAMPLES}"
     add = parser.add_argument
-    add("target", nargs="?", help="http://127.0.0.1:PORT, shop, legacy, or an app as harden up takes it")
+    add("target", nargs="?", help="a URL, shop, legacy, or path/to/app.py:app")
     add("--scenario", type=Path, metavar="FILE", help="who does what (docs/load.md)")
     add("--get", action="append", metavar="PATH", help="no file: ask for this path; repeatable")
-    add("--think", metavar="TIME", help="pause between steps: 2s, '1s to 5s', 'exp 3s', 'every 5s'")
+    add("--think", metavar="TIME", help="pause: 2s, '1s to 5s', 'exp 3s', 'every 5s'")
     add("--users", type=number_of("users", 1, 20_000), metavar="N", help="persons (50; with --rate 500)")
     add("--rate", type=float, metavar="N", help="arrivals per second, whatever the server does")
     add("--seconds", type=float, default=30.0, metavar="S", help="counted time (30; a soak is 3600)")
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--label", default="", help="name of the run in reports")
     add("--json", type=Path, metavar="FILE", help="write the figures")
     add("--html", type=Path, metavar="FILE", help="write a page with plots")
-    add("--compare", type=Path, nargs="+", metavar="FILE", help="no run: put such JSON side by side")
+    add("--compare", type=Path, nargs="+", metavar="F", help="no run: put such JSON side by side")
 
 
 def run(options: argparse.Namespace) -> int:
