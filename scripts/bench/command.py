@@ -5,22 +5,26 @@ from __future__ import annotations
 import argparse
 
 from .audit import command as audit
+from .audits import command as audits
 from .cache import command as cache
 from .doctor import command as doctor
+from .matrix import command as matrix
 from .monitor import command as monitor
 from .pool import command as pool
 from .queries import command as queries
 from .rows import command as rows
 
 BENCHMARKS = {
-    "audit": audit, "cache": cache, "doctor": doctor, "monitor": monitor, "pool": pool, "queries": queries,
-    "rows": rows,
+    "audit": audit, "audits": audits, "cache": cache, "doctor": doctor, "matrix": matrix, "monitor": monitor,
+    "pool": pool, "queries": queries, "rows": rows,
 }  # fmt: skip
 EXAMPLES = """\
 examples:
   scripts/harden bench audit --fetch         the audit beside bandit, ruff and semgrep
+  scripts/harden bench audits --quick        a minute and a half
   scripts/harden bench cache --quick         a minute and a half
   scripts/harden bench doctor --quick        a minute
+  scripts/harden bench matrix --quick        half a minute
   scripts/harden bench monitor --quick       half a minute
   scripts/harden bench pool --quick          a minute
   scripts/harden bench queries --quick       a minute and a half

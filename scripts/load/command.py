@@ -7,9 +7,7 @@ import json
 import shlex
 import sys
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 from ..arguments import number_of
 from ..atomic import WriteError, write_atomically
@@ -17,7 +15,8 @@ from ..bench.output import refuse_missing_folders
 from ..database import shown_dsn
 from ..errors import CommandError
 from ..progress import Progress
-from .budgets import PERCENTS, Verdict, judge, seconds_of, share_of
+from .budgets import PERCENTS, judge, seconds_of, share_of
+from .document import document_of
 from .drive import run_load, try_steps
 from .measured import Measured, Second
 from .report import parse_run, read_runs, render_page, render_text
@@ -27,7 +26,6 @@ from .serving import Served, served
 from .site import parse_site
 from .watch import Watch
 
-VERSION = 1
 EXAMPLES = """\
 examples:
   scripts/harden load shop --users 200                 the reference shop, with its own scenario
@@ -87,7 +85,10 @@ def run(options: argparse.Namespace) -> int:
         measured = _measure(options, server, scenario, progress)
     latencies = {name: seconds for name in PERCENTS if (seconds := getattr(options, name)) is not None}
     verdicts = judge(measured, latencies, options.errors, options.least_rps)
-    document = _document(options, server, scenario, measured, verdicts)
+    label = options.label or f"{options.target}, {_users(options)} users"
+    command = f"scripts/harden {shlex.join(_shown(sys.argv[1:]))}"
+    document = document_of(label, command, server.machine, server.url, scenario, measured, options.ramp,
+                           options.warmup, verdicts)  # fmt: skip
     runs = [parse_run(document)]
     print(render_text(runs), flush=True)
     if options.json:
@@ -188,29 +189,6 @@ def _try(options: argparse.Namespace, site: str, scenario: Scenario, progress: P
                 f"{each['step']!r} at {site} ended with {each['kind']!r}{said}; mend the server or the scenario, "
                 "or load it all the same with --unchecked"
             )
-
-
-def _document(
-    options: argparse.Namespace, server: Served, scenario: Scenario, measured: Measured, verdicts: list[Verdict]
-) -> dict[str, Any]:
-    return {
-        "kind": "harden-load",
-        "version": VERSION,
-        "label": options.label or f"{options.target}, {_users(options)} users",
-        "date": date.today().isoformat(),
-        "command": f"scripts/harden {shlex.join(_shown(sys.argv[1:]))}",
-        "machine": server.machine,
-        "target": server.url,
-        "scenario": {
-            "name": scenario.name,
-            "think": str(scenario.think),
-            "tasks": [{"name": task.name, "weight": task.weight} for task in scenario.tasks],
-        },
-        "ramp": options.ramp,
-        "warmup": options.warmup,
-        **measured.as_dict(),
-        "budgets": [verdict.as_dict() for verdict in verdicts],
-    }
 
 
 def _shown(arguments: list[str]) -> list[str]:

@@ -131,17 +131,25 @@ def test_runs_are_put_side_by_side(tmp_path: Path) -> None:
     assert "run 1" in (tmp_path / "both.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("run") / "a.json"
+    with serving(lambda exchange: exchange.reply(OK)) as server:
+        assert short(server.address, "--get", "/", "--json", str(file)).returncode == 0
+    return file
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"kind": "x"}, "is no run"), ({"version": 2}, "version 2"), ({"totals": None}, "damaged"),
      ({"timeline": 3}, "damaged"), ({"users": "many"}, "damaged")],
 )  # fmt: skip
-def test_files_that_are_no_runs_are_refused(tmp_path: Path, change: dict[str, object], said: str) -> None:
-    with serving(lambda exchange: exchange.reply(OK)) as server:
-        short(server.address, "--get", "/", "--json", str(tmp_path / "a.json"))
+def test_files_that_are_no_runs_are_refused(
+    a_run: Path, tmp_path: Path, change: dict[str, object], said: str
+) -> None:
     file = tmp_path / "b.json"
-    file.write_text(json.dumps({**json.loads((tmp_path / "a.json").read_text()), **change}))
-    done = harden("--compare", str(tmp_path / "a.json"), str(file))
+    file.write_text(json.dumps({**json.loads(a_run.read_text()), **change}))
+    done = harden("--compare", str(a_run), str(file))
     assert done.returncode == 2
     assert said in done.stderr
     assert "b.json" in done.stderr
@@ -149,7 +157,7 @@ def test_files_that_are_no_runs_are_refused(tmp_path: Path, change: dict[str, ob
 
 def test_passwords_are_not_in_what_the_report_says_was_run() -> None:
     shown = command._shown(
-        ["load", "app.py:app", "--dsn", "postgresql://a:secret@h/d", "--dsn=host=h password=secret", "--up", "secret"]
+        ["load", "--dsn", "postgresql://a:secret@h/d", "--dsn=host=h password=secret", "--up", "x secret"]
     )
     assert "secret" not in " ".join(shown)
 
