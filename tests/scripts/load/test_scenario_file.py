@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 
 from scripts.load import ScenarioError, Think, parse_scenario, read_scenario
-from scripts.load.scenario_file import parse_seconds, parse_think
+from scripts.load.scenario_file import STEP, TOP, parse_seconds, parse_think
 from scripts.load.scenario_job import job_of, scenario_of
 from scripts.load.shop import FILE, shop_scenario
 
@@ -180,3 +181,18 @@ def test_the_shops_scenario_is_right_and_gets_tokens() -> None:
     assert read_scenario(FILE).name == "shop"
     scenario = shop_scenario(lambda customer: f"token {customer}", [1, 2])
     assert scenario.values["token"].items == ["token 1", "token 2"]
+
+
+def test_the_scenario_in_the_docs_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "load.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "users.csv").write_text("email\na@example.com\n", encoding="utf-8")
+    (tmp_path / "s.toml").write_text(block, encoding="utf-8")
+    monkeypatch.setenv("LOAD_PASSWORD", "x")
+    assert [task.name for task in read_scenario(tmp_path / "s.toml").tasks] == ["profile", "book"]
+
+
+def test_every_key_and_every_kind_of_error_is_in_the_docs() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "load.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"[a-z][a-z-]+", page))
+    assert (STEP | TOP) - {"name", "values", "login", "task"} <= words
