@@ -42,6 +42,7 @@ VERBS = {
     "status": ("scripts.status.command", "which release serves on a host, and how it is"),
     "logs": ("scripts.logs.command", "what the app and what it stands on have said"),
     "load": ("scripts.load.command", "people click on it: latencies, what it used, budgets as exit code"),
+    "chaos": ("scripts.chaos.command", "break each part while people pay; then check the books"),
     "bench": ("scripts.bench.command", "measure the runtime beside what it replaces"),
 }
 # They run on the host that they change or look at, and by `--ssh HOST` from here.

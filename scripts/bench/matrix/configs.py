@@ -38,7 +38,7 @@ class Config:
     def gunicorn(self) -> list[str]:
         """Gunicorn's options; the development server has none."""
         counts = {
-            "sync": ("--workers", str(SYNC_WORKERS)),
+            "sync": ("--workers", str(SYNC_WORKERS), "--threads", "1"),  # with more, Gunicorn takes gthread
             "gthread": ("--workers", str(WORKERS), "--threads", str(THREADS)),
             "gevent": ("--workers", str(WORKERS), "--worker-connections", "200"),
         }

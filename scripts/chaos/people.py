@@ -1,0 +1,205 @@
+"""Payers and readers: they know what was promised to them, and find out whether it is kept.
+
+A payment is never sent twice, whatever happens to it: a client that repeats would hide what the server did. After
+an error the connection is thrown away. Each payment has an amount of its own, by which it is looked for.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ..demo.sides import bearer
+from .world import World
+
+FIRST_CENTS = 1_000_000_000  # above every seeded amount
+PATIENCE = 30.0  # seconds that a client waits for an answer
+PAUSE = 0.02
+ACKED, REFUSED, FAILED, UNKNOWN, READ, STALE, WRONG = (
+    "acknowledged", "refused", "failed", "unknown", "read", "stale", "wrong",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Event:
+    """One request's end; times are of the monotonic clock, in seconds."""
+
+    begun: float
+    ended: float
+    kind: str
+    what: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ended - self.begun
+
+
+@dataclass
+class Books:
+    """What was paid as far as the clients know.
+
+    Attributes:
+        acknowledged: payment's id by its amount in cents, of those that were promised.
+        refused, failed, unknown: cents of those answered 4xx, answered 5xx, and never answered.
+        by_customer: acknowledged cents by customer.
+        wrong: answers that cannot be true, a sentence each.
+    """
+
+    acknowledged: dict[int, int] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+    unknown: set[int] = field(default_factory=set)
+    by_customer: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    wrong: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def made(self) -> int:
+        """How many payments were tried."""
+        return sum(map(len, (self.acknowledged, self.refused, self.failed, self.unknown)))
+
+
+class People:
+    """Payers and readers in threads, for the time of a `with` block.
+
+    Args:
+        books: theirs; shared under a lock.
+        seed: of what they choose.
+    """
+
+    def __init__(self, world: World, books: Books, seed: int, payers: int = 6, readers: int = 4) -> None:
+        self._world = world
+        self._books = books
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._next = FIRST_CENTS + books.made
+        self._threads = [
+            threading.Thread(target=work, args=(random.Random(f"{seed}-{work.__name__}-{number}"),), daemon=True)
+            for work, count in ((self._pay, payers), (self._read, readers))
+            for number in range(count)
+        ]
+
+    def __enter__(self) -> People:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(PATIENCE + 5)
+
+    def _pay(self, chance: random.Random) -> None:
+        appointments = sorted(self._world.appointments)
+        with closing(_Client(self._world)) as client:
+            while not self._stopped.wait(PAUSE * chance.random()):
+                appointment = chance.choice(appointments)
+                with self._lock:
+                    cents, self._next = self._next, self._next + 1
+                amount = f"{cents // 100}.{cents % 100:02}"
+                begun = time.monotonic()
+                status, body = client.ask(
+                    "POST", "/api/payments", {"appointment_id": appointment, "amount": amount, "method": "card"}
+                )
+                self._paid(cents, amount, appointment, begun, status, body)
+
+    def _paid(self, cents: int, amount: str, appointment: int, begun: float, status: int, body: Any) -> None:
+        ended, books = time.monotonic(), self._books
+        with self._lock:
+            if status == 201:
+                books.events.append(Event(begun, ended, ACKED))
+                books.acknowledged[cents] = body.get("id", 0) if isinstance(body, dict) else 0
+                books.by_customer[self._world.appointments[appointment]].add(cents)
+                if not isinstance(body, dict) or Decimal(str(body.get("amount", 0))) != Decimal(amount):
+                    books.wrong.append(f"the receipt of {amount} says {str(body)[:120]}")
+            else:
+                kind = UNKNOWN if not status else REFUSED if status < 500 else FAILED
+                books.events.append(Event(begun, ended, kind, f"http {status}" if status else str(body)))
+                {UNKNOWN: books.unknown, REFUSED: books.refused, FAILED: books.failed}[kind].add(cents)
+
+    def _read(self, chance: random.Random) -> None:
+        customers = sorted(set(self._world.appointments.values()))
+        with closing(_Client(self._world)) as client:
+            while not self._stopped.wait(PAUSE * chance.random()):
+                customer = chance.choice(customers)
+                with self._lock:
+                    promised = set(self._books.by_customer[customer])
+                is_own = chance.random() < 0.5
+                path = "/api/me" if is_own else f"/api/admin/customers/{customer}"
+                headers = bearer(self._world.key, customer) if is_own else {}
+                begun = time.monotonic()
+                status, body = client.ask("GET", f"{path}?include=appointmentDetails", None, headers)
+                with self._lock:
+                    self._books.events.append(self._judged(customer, promised, is_own, begun, status, body))
+
+    def _judged(
+        self, customer: int, promised: set[int], is_own: bool, begun: float, status: int, body: Any
+    ) -> Event:
+        ended = time.monotonic()
+        if status != 200:
+            return Event(begun, ended, FAILED if status else UNKNOWN, f"http {status}" if status else str(body))
+        if not isinstance(body, dict) or body.get("id") != customer:
+            self._books.wrong.append(f"customer {customer} was asked for, the answer is {str(body)[:120]}")
+            return Event(begun, ended, WRONG)
+        missing = promised - shown(body)
+        if missing:
+            text = f"{'me' if is_own else 'profile'} of {customer} lacks {len(missing)} acknowledged payment(s)"
+            if not is_own:
+                self._books.wrong.append(text)
+            return Event(begun, ended, STALE if is_own else WRONG, text)
+        return Event(begun, ended, READ)
+
+
+def shown(profile: dict[str, Any]) -> set[int]:
+    """Return the amounts, in cents, that a profile shows."""
+    payments = (payment for appointment in profile["appointments"] for payment in appointment["payments"])
+    return {int(Decimal(str(payment["amount"])) * 100) for payment in payments}
+
+
+class _Client:
+    """A kept connection to the shop that is thrown away after an error."""
+
+    def __init__(self, world: World) -> None:
+        self._where = ("127.0.0.1", world.web.port)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Return status and JSON of an answer; status 0 and the error's name when none came."""
+        sent = {**(headers or {}), **({"Content-Type": "application/json"} if body is not None else {})}
+        # http.client opens a closed connection anew by itself, but never sends a request twice.
+        connection = self._connection or http.client.HTTPConnection(*self._where, timeout=PATIENCE)
+        self._connection = None
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, sent)
+            answer = connection.getresponse()
+            data = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            return 0, type(error).__name__
+        self._connection = connection
+        try:
+            return answer.status, json.loads(data)
+        except ValueError:
+            return answer.status, None
+
+
+def late(events: Sequence[Event], seconds: float) -> int:
+    """Return how many requests took longer."""
+    return sum(event.seconds > seconds for event in events)
