@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 import psycopg2
@@ -147,7 +148,7 @@ def lock_payments(world: World, _: random.Random) -> Heal:
 
 def take_connections(world: World, _: random.Random) -> Heal:
     """Let somebody else take every connection that PostgreSQL has left."""
-    taken = []
+    taken: list[Any] = []
     try:
         while len(taken) < 200:
             taken.append(psycopg2.connect(world.cluster.dsn(DATABASE, ROLE)))

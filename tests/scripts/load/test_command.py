@@ -174,3 +174,38 @@ def test_a_run_with_nothing_but_the_least_can_be_shown() -> None:
     run = parse_run(document)
     assert EVIL not in render_page([run, run])
     assert "\x1b" not in render_text([run])
+
+
+APP = """
+import os
+
+import psycopg2
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def index():
+    conn = psycopg2.connect(os.environ["DATABASE_URL"])
+    cur = conn.cursor()
+    cur.execute("SELECT 1")
+    text = str(cur.fetchone()[0])
+    conn.close()
+    return text
+"""
+
+
+def test_an_app_is_started_hardened_for_the_run_and_is_seen_from_inside(tmp_path: Path, url: str) -> None:
+    (tmp_path / "app.py").write_text(APP, encoding="utf-8")
+    done = harden(
+        "app.py:app", "--get", "/", "--dsn", url, "--users", "4", "--think", "20ms", "--seconds", "5",
+        "--ramp", "0", "--warmup", "1", "--errors", "0%", "--json", "r.json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads((tmp_path / "r.json").read_text())
+    last = document["timeline"][-1]
+    assert last["pool_size"] >= 2
+    assert last["server_rss_mb"] > 20
+    assert last["connections"] >= 1
+    assert "pass" not in document["command"]
