@@ -18,14 +18,14 @@ from deploy.plan_rows import rows
 from deploy.plan_sizes import Plan, sizes
 from deploy.plan_warnings import warnings
 
-from . import findings, server, table
+from . import findings, measure_flags, server, table
 from .described import Described, add_flags, changed, described
 
 EXAMPLES = """\
 examples:
   scripts/harden plan --hosts 3 --cores 4 --max-connections 100    a quick answer, without a file
   scripts/harden plan                                              of ./harden.toml
-  scripts/harden plan harden.toml --threads 16                     what if
+  scripts/harden plan --measure shop --users 200,500 --target-p95 300ms    how many it carries
   scripts/harden plan --dsn 'host=db1 dbname=shop user=shop'       of what a server really has
 """
 WIDTH = 120  # where the output is no terminal: the same bytes everywhere
@@ -73,10 +73,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser)
     parser.add_argument("--dsn", nargs="?", const="", help="compare with this live server; alone: DATABASE_URL")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
+    measure_flags.add_flags(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the plan; returns the exit code."""
+    if options.measure or options.metrics:
+        from . import measure  # Locust's and SimPy's imports are not needed for a table
+
+        return measure.run(options)
     asked = described(options)
     seen = _look(options.dsn, asked) if options.dsn is not None else None
     report = _report(asked, seen)
