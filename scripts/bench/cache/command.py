@@ -13,7 +13,6 @@ from backend import PostgresSecrets, ThreadedConnectionPool
 
 from ...arguments import number_of
 from ...demo.report.machine import describe_machine
-from ...demo.seed import create_schema, seed
 from ...errors import CommandError
 from ...progress import Progress
 from ...stack import Stack
@@ -21,7 +20,7 @@ from ...stack.postgres import Cluster
 from ...stack.redis import Redis
 from ..noise import Listener
 from ..output import Bar, judged, machine_line, refuse_missing_folders, write
-from ..queries.shop import DATABASE, ROLE, SETTINGS
+from ..queries.shop import DATABASE, ROLE, SETTINGS, fill_shop
 from .races import race_consumers, race_misses
 from .serving import Served, measure_profiles, measure_restart
 from .trial import try_memory, try_redis
@@ -57,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         server = stack.redis()
         if server is None:
             raise CommandError("there is no redis-server; apt-get install redis-server")
-        _fill(cluster)
+        fill_shop(cluster)
         result = _measured(stack, cluster, server, operations, 1.0 if options.quick else 4.0, progress)
         result["machine"] = describe_machine(stack.binaries.postgres_version)
     result["noise"] = listener.heard().verdict()
@@ -65,14 +64,6 @@ def run(options: argparse.Namespace) -> int:
     print("\n".join([*_table(result), *judged(bars)]))
     write(options.json, json.dumps(result, indent=1) + "\n", progress)
     return int(options.check and not all(bar.holds for bar in bars))
-
-
-def _fill(cluster: Cluster) -> None:
-    cluster.create_role(ROLE)
-    cluster.create_database(DATABASE, ROLE)
-    dsn = cluster.dsn(DATABASE, ROLE)
-    create_schema(dsn)
-    seed(dsn, "small", 20)
 
 
 def _measured(

@@ -10,7 +10,6 @@ from typing import Any
 
 from ...arguments import number_of, seconds_for
 from ...demo.report.machine import describe_machine
-from ...demo.seed import create_schema, seed
 from ...errors import CommandError
 from ...progress import Progress
 from ...stack import Stack
@@ -18,7 +17,7 @@ from ...stack.bouncer import Bouncer
 from ...stack.postgres import Cluster
 from ..noise import Listener
 from ..output import Bar, judged, machine_line, refuse_missing_folders, write
-from ..queries.shop import DATABASE, ROLE, SETTINGS
+from ..queries.shop import DATABASE, ROLE, SETTINGS, fill_shop
 from .configs import LADDER, Config, everything
 from .measure import Bench, Cell
 from .picture import ladder_svg
@@ -73,7 +72,7 @@ def _cells(
     stack: Stack, configs: list[Config], users: int, seconds: float, progress: Progress
 ) -> list[Cell]:
     cluster = stack.postgres({**SETTINGS, "log_connections": "on", "max_connections": CONNECTIONS})
-    _fill(cluster)
+    fill_shop(cluster)
     bouncers = _bouncers(stack, cluster)
     bench, cells = Bench(stack, cluster, bouncers, users, seconds), []
     for number, config in enumerate(configs):
@@ -91,14 +90,6 @@ def _bouncers(stack: Stack, cluster: Cluster) -> dict[str, Bouncer]:
             raise CommandError("the matrix needs PgBouncer; apt-get install pgbouncer")
         found[mode] = bouncer
     return found
-
-
-def _fill(cluster: Cluster) -> None:
-    cluster.create_role(ROLE)
-    cluster.create_database(DATABASE, ROLE)
-    dsn = cluster.dsn(DATABASE, ROLE)
-    create_schema(dsn)
-    seed(dsn, "small", 20)
 
 
 def _bars(cells: list[Cell]) -> list[Bar]:

@@ -126,3 +126,12 @@ class Shop:
             cursor.execute(statement, values)
             row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
+
+
+def fill_shop(cluster: Cluster) -> None:
+    """Make the shop in a new cluster: its role, its database, its tables and the small set of rows."""
+    cluster.create_role(ROLE)
+    cluster.create_database(DATABASE, ROLE)
+    dsn = cluster.dsn(DATABASE, ROLE)
+    create_schema(dsn)
+    seed(dsn, "small", 20)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from scripts.bench.cache import command, serving
-from scripts.bench.cache.command import _bars, _fill
+from scripts.bench.cache.command import _bars
 from scripts.bench.cache.serving import Served, measure_profiles, measure_restart
-from scripts.bench.queries.shop import SETTINGS
+from scripts.bench.queries.shop import SETTINGS, fill_shop
 from scripts.stack import Stack
 from scripts.stack.postgres import Cluster
 
@@ -18,7 +18,7 @@ from scripts.stack.postgres import Cluster
 def served() -> Iterator[tuple[Stack, Cluster]]:
     with Stack() as stack:
         cluster = stack.postgres({**SETTINGS, "log_connections": "on"})
-        _fill(cluster)
+        fill_shop(cluster)
         yield stack, cluster
 
 

@@ -7,13 +7,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from scripts.bench.matrix.command import _fill
 from scripts.bench.matrix.configs import LADDER, Config, everything
 from scripts.bench.matrix.effects import effects
 from scripts.bench.matrix.measure import Bench, Cell
 from scripts.bench.matrix.picture import ladder_svg
 from scripts.bench.matrix.table import lines
-from scripts.bench.queries.shop import DATABASE, ROLE, SETTINGS
+from scripts.bench.queries.shop import DATABASE, ROLE, SETTINGS, fill_shop
 from scripts.stack import Stack
 
 
@@ -72,7 +71,7 @@ def bench(stack: Stack):  # type: ignore[no-untyped-def]
         pytest.skip("pgbouncer is not installed (apt-get install pgbouncer)")
     with Stack() as own:
         cluster = own.postgres({**SETTINGS, "log_connections": "on", "fsync": "off"})
-        _fill(cluster)
+        fill_shop(cluster)
         bouncer = own.pgbouncer(cluster, [DATABASE], [ROLE])
         assert bouncer is not None
         yield Bench(own, cluster, {"transaction": bouncer}, 4, 0.7)
