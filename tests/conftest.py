@@ -33,8 +33,8 @@ HANG_AFTER = 400  # seconds; then every thread's stack is printed and the run en
 
 ALONE = (
     "backend/faults", "backend/gunicorn/test_gevent.py", "backend/test_gunicorn.py",
-    "backend/test_streaming_gunicorn.py", "scripts/demo", "scripts/load", "scripts/stack", "scripts/top",
-    "lab",
+    "backend/test_streaming_gunicorn.py", "scripts/demo", "scripts/load/test_closed.py",
+    "scripts/load/test_drive.py", "scripts/stack", "scripts/top", "lab",
 )  # fmt: skip
 
 
