@@ -56,11 +56,11 @@ def totals(runs: Sequence[Run]) -> dict[str, Any]:
 
 def by_fault(runs: Sequence[Run]) -> list[OfFault]:
     """Return what each fault did where no other was near it."""
-    found: dict[str, list[tuple[Span, list[Event]]]] = {}
+    found: dict[str, list[tuple[Span, float, list[Event]]]] = {}
     for run in runs:
         for span, until in _alone(run):
             near = [event for event in run.events if event.ended >= span.began and event.begun < until]
-            found.setdefault(span.fault, []).append((span, near))
+            found.setdefault(span.fault, []).append((span, until, near))
     return [_of(fault, found[fault]) for fault in sorted(found)]
 
 
@@ -75,20 +75,21 @@ def _alone(run: Run) -> list[tuple[Span, float]]:
     return alone
 
 
-def _of(fault: str, seen: Sequence[tuple[Span, list[Event]]]) -> OfFault:
-    events = [event for _, near in seen for event in near]
+def _of(fault: str, seen: Sequence[tuple[Span, float, list[Event]]]) -> OfFault:
+    events = [event for _, _, near in seen for event in near]
     kinds = Counter(event.kind for event in events)
     recovery = [
         max((event.ended for event in near if event.kind not in GOOD), default=span.healed) - span.healed
-        for span, near in seen
+        for span, _, near in seen
     ]
     return OfFault(
         fault, len(seen), len(events), kinds[FAILED], kinds[UNKNOWN],
-        max((event.seconds for event in events), default=0.0), max(_gap(span, near) for span, near in seen),
+        max((event.seconds for event in events), default=0.0),
+        max(_gap(span, near, until) for span, until, near in seen),
         max(0.0, *recovery),
     )  # fmt: skip
 
 
-def _gap(span: Span, near: Sequence[Event]) -> float:
+def _gap(span: Span, near: Sequence[Event], until: float) -> float:
     good = sorted(event.ended for event in near if event.kind in GOOD and event.ended >= span.began)
-    return max((after - before for before, after in pairwise([span.began, *good])), default=0.0)
+    return max(after - before for before, after in pairwise([span.began, *good, until]))

@@ -52,6 +52,7 @@ class Books:
         acknowledged: payment's id by its amount in cents, of those that were promised.
         refused, failed, unknown: cents of those answered 4xx, answered 5xx, and never answered.
         by_customer: acknowledged cents by customer.
+        owner: customer by cents, of every payment that was tried.
         wrong: answers that cannot be true, a sentence each.
     """
 
@@ -60,6 +61,7 @@ class Books:
     failed: set[int] = field(default_factory=set)
     unknown: set[int] = field(default_factory=set)
     by_customer: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
+    owner: dict[int, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -106,6 +108,7 @@ class People:
                 appointment = chance.choice(appointments)
                 with self._lock:
                     cents, self._next = self._next, self._next + 1
+                    self._books.owner[cents] = self._world.appointments[appointment]
                 amount = f"{cents // 100}.{cents % 100:02}"
                 begun = time.monotonic()
                 status, body = client.ask(
@@ -119,9 +122,10 @@ class People:
             if status == 201:
                 books.events.append(Event(begun, ended, ACKED))
                 books.acknowledged[cents] = body.get("id", 0) if isinstance(body, dict) else 0
-                books.by_customer[self._world.appointments[appointment]].add(cents)
-                if not isinstance(body, dict) or Decimal(str(body.get("amount", 0))) != Decimal(amount):
-                    books.wrong.append(f"the receipt of {amount} says {str(body)[:120]}")
+                books.by_customer[books.owner[cents]].add(cents)
+                told = (body.get("appointment_id"), str(body.get("amount"))) if isinstance(body, dict) else None
+                if told != (appointment, amount):
+                    books.wrong.append(f"the receipt of {amount} for {appointment} says {str(body)[:120]}")
             else:
                 kind = UNKNOWN if not status else REFUSED if status < 500 else FAILED
                 books.events.append(Event(begun, ended, kind, f"http {status}" if status else str(body)))
@@ -151,7 +155,17 @@ class People:
         if not isinstance(body, dict) or body.get("id") != customer:
             self._books.wrong.append(f"customer {customer} was asked for, the answer is {str(body)[:120]}")
             return Event(begun, ended, WRONG)
-        missing = promised - shown(body)
+        try:
+            seen = shown(body)
+        except (KeyError, TypeError, ArithmeticError):
+            self._books.wrong.append(f"the profile of {customer} is no profile: {str(body)[:120]}")
+            return Event(begun, ended, WRONG)
+        others = [cents for cents in seen if self._books.owner.get(cents, customer) != customer]
+        if others:
+            owner = self._books.owner[others[0]]
+            self._books.wrong.append(f"the profile of {customer} shows a payment of {owner}")
+            return Event(begun, ended, WRONG)
+        missing = promised - seen
         if missing:
             text = f"{'me' if is_own else 'profile'} of {customer} lacks {len(missing)} acknowledged payment(s)"
             if not is_own:

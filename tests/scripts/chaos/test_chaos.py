@@ -15,10 +15,10 @@ from scripts.chaos.faults import FAULTS
 from scripts.chaos.figures import by_fault, totals
 from scripts.chaos.invariants import broken
 from scripts.chaos.page import render_page
-from scripts.chaos.people import ACKED, FAILED, READ, STALE, UNKNOWN, Books, Event, People, shown
+from scripts.chaos.people import ACKED, FAILED, READ, STALE, UNKNOWN, WRONG, Books, Event, People, shown
 from scripts.chaos.running import Run, Span
 from scripts.chaos.table import lines
-from scripts.chaos.world import build
+from scripts.chaos.world import World, build
 from scripts.errors import CommandError
 from scripts.stack import Stack
 
@@ -102,7 +102,7 @@ def test_each_fault_is_charged_with_what_happened_near_it() -> None:
     assert (worker.fault, worker.times, worker.requests) == ("kill-worker", 1, 3)
     assert (worker.failed, worker.unknown) == (1, 1)
     assert worker.longest == pytest.approx(1.1)
-    assert worker.gap == pytest.approx(1.3)
+    assert worker.gap == pytest.approx(2.7)  # from the last right answer until the next fault
     assert worker.recovery == pytest.approx(0.6)
     assert (redis.recovery, redis.requests) == (0.0, 2)
 
@@ -133,3 +133,43 @@ def test_a_page_escapes_what_servers_said() -> None:
 def test_amounts_are_read_from_a_profile_as_cents() -> None:
     profile = {"appointments": [{"payments": [{"amount": "10000000.07"}, {"amount": 12.5}]}, {"payments": []}]}
     assert shown(profile) == {1_000_000_007, 1250}
+
+
+def people(books: Books) -> People:
+    world = World(*[None] * 4, appointments={5: 1}, key="", ops_token="")  # type: ignore[arg-type]
+    return People(world, books, 1, payers=0, readers=0)
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [None, [], {"id": 3, "appointment_id": 5}, {"id": 3, "appointment_id": 5, "amount": None},
+     {"id": 3, "appointment_id": 6, "amount": "12.50"}, {"id": 3, "appointment_id": 5, "amount": "12.51"}],
+)  # fmt: skip
+def test_a_receipt_that_is_not_of_this_payment_is_wrong(receipt: object) -> None:
+    books = Books(owner={1250: 1})
+    people(books)._paid(1250, "12.50", 5, 0.0, 201, receipt)
+    assert len(books.wrong) == 1
+
+
+def test_a_receipt_of_this_payment_is_right() -> None:
+    books = Books(owner={1250: 1})
+    people(books)._paid(1250, "12.50", 5, 0.0, 201, {"id": 3, "appointment_id": 5, "amount": "12.50"})
+    assert (books.wrong, books.acknowledged) == ([], {1250: 3})
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"id": 1, "appointments": [{"payments": [{"amount": "12.50"}]}]}, READ),
+        ({"id": 1, "appointments": [{"payments": []}]}, WRONG),
+        ({"id": 1, "appointments": [{"payments": [{"amount": "12.50"}, {"amount": "99.00"}]}]}, WRONG),
+        ({"id": 1}, WRONG),
+        ({"id": 1, "appointments": [{"payments": [{"amount": "x"}]}]}, WRONG),
+        ({"id": 2, "appointments": []}, WRONG),
+        (None, WRONG),
+    ],
+)
+def test_a_profile_has_all_of_the_customers_payments_and_none_of_others(body: object, kind: str) -> None:
+    books = Books(owner={1250: 1, 9900: 2})
+    assert people(books)._judged(1, {1250}, False, 0.0, 200, body).kind == kind
+    assert len(books.wrong) == (kind == WRONG)
