@@ -18,6 +18,8 @@ TWO_AT_ONCE = 0.25
 GOOD_IN_A_ROW = 20  # right answers after which the service counts as back
 BACK_SECONDS = 30.0
 GOOD = (ACKED, READ)
+# In this order: PgBouncer does not answer before PostgreSQL does.
+HEALED = ("postgres", "redis", "pgbouncer", "app")
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,10 @@ def _inject(chosen: Sequence[Fault], world: World, chance: random.Random) -> lis
     hurt = [(fault, time.monotonic(), fault.hurt(world, chance)) for fault in chosen]
     time.sleep(max(fault.seconds for fault in chosen))
     spans = []
-    for fault, began, heal in hurt:
+    for fault, began, heal in sorted(hurt, key=lambda each: HEALED.index(each[0].part)):
         heal()
         spans.append(Span(fault.name, began, time.monotonic()))
-    return spans
+    return sorted(spans, key=lambda span: span.began)
 
 
 def _wait_until_back(books: Books, healed: float) -> float:
