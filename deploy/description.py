@@ -98,7 +98,7 @@ class Server:
     threads: int = key(8, Range(1, 256), "requests at a time in each")
     worker_class: str = key("gthread", ("gthread", "sync"),
                             "gthread, or sync for an app that is not safe in threads")  # fmt: skip
-    max_requests: int = key(2000, Range(0, 1_000_000), "requests until a worker is replaced; 0 for never")
+    max_requests: int = key(20_000, Range(0, 1_000_000), "requests until a worker is replaced; 0 for never")
 
 
 @dataclass(frozen=True)

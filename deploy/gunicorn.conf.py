@@ -57,6 +57,7 @@ if _settings["HARDEN_RUN_DIR"] is None:
     # removed at the end; a folder that somebody named is theirs.
     _chosen = importlib.import_module(f"{_runtime.__name__}.service_folder").choose()
     os.environ["HARDEN_RUN_DIR"] = os.environ["_HARDEN_OWN_RUN_DIR"] = _chosen
+_run_dir = _settings["HARDEN_RUN_DIR"] or os.environ["HARDEN_RUN_DIR"]
 _own_folder = os.environ.get("_HARDEN_OWN_RUN_DIR")
 _cores = importlib.import_module(f"{_runtime.__name__}.surroundings").environment().cores  # a quota counts
 workers = _settings["WORKERS"] or max(2, int(_cores + 0.5))  # two, so that one can be replaced
@@ -67,8 +68,8 @@ preload_app = _settings["HARDEN_PRELOAD"]
 timeout = 30  # for gthread a heartbeat, not a request's limit
 graceful_timeout = 25  # requests in flight may finish; below the service's own stop timeout
 keepalive = 75  # above the front's 60, so that the front closes idle connections first
-max_requests = 2000  # memory that leaks somewhere is given back now and then ...
-max_requests_jitter = 400  # ... by one worker at a time
+max_requests = 20_000  # memory that leaks somewhere is given back now and then ...
+max_requests_jitter = 4_000  # ... by one worker at a time; `pre_request` sees to that
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a heartbeat must not wait for a disk
 backlog = 2048  # a burst while a worker is replaced waits instead of being refused
 control_socket_disable = True  # its default lies in $HOME, which a service does not have
@@ -89,8 +90,23 @@ def on_exit(server):  # type: ignore[no-untyped-def]
         importlib.import_module(f"{_runtime.__name__}.service_folder").remove(_own_folder)
 
 
+def _recycling():  # type: ignore[no-untyped-def]
+    """Return the module that has one worker at a time replaced, and the folder in which the workers meet."""
+    folder = importlib.import_module(f"{_runtime.__name__}.run_folder").open_folder(_run_dir)
+    return importlib.import_module(f"{_runtime.__name__}.recycling"), folder
+
+
+def pre_request(worker, req):  # type: ignore[no-untyped-def]
+    """Let a worker that is due serve on while another one is replaced."""
+    if worker.nr + worker.cfg.threads >= worker.max_requests:
+        recycling, folder = _recycling()
+        recycling.wait_for_turn(worker, folder)
+
+
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Show on /metrics and /ops/ that the worker is there before its first request comes."""
+    recycling, folder = _recycling()
+    recycling.successor_began(folder)
     for name in ("metrics", "ops_publish"):
         counting = sys.modules.get(f"{_runtime.__name__}.{name}")
         if counting:

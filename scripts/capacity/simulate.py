@@ -8,7 +8,7 @@ memory, locks between requests (they are in `wait`), replicas.
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import simpy
@@ -21,6 +21,7 @@ from .system import System
 MOST_BURSTS = 6  # queries of a request beyond that are played as longer ones: the sum is the same
 SEED = 1
 BACKGROUND_BURST = 0.001  # seconds; timers and statistics come in pieces of about that
+LINGER = 2.0  # seconds in which Gunicorn's worker still serves kept connections when it is to end
 
 
 class _Worker:
@@ -44,19 +45,28 @@ class _Worker:
         most = self._system.max_requests
         self._left = chance.randint(1, most) if is_first and most else chance.randint(most, most + most // 5)
 
-    def served(self, chance: random.Random) -> None:
-        """Count a request; after the last one its people go elsewhere until another one has begun."""
+    def served(self, chance: random.Random, others: Sequence[_Worker]) -> None:
+        """Count a request; after the last one its people go elsewhere until another one has begun.
+
+        Args:
+            others: all workers of its host, of which one at a time is replaced (backend/recycling.py).
+        """
         self._left -= 1
-        if self._left or not self._system.max_requests:
+        if self._left > 0 or not self.is_ready or not self._system.max_requests:
+            return
+        if not all(worker.is_ready for worker in others):
             return
         self.is_ready = False
         self.generation += 1
+        self._env.process(self._replaced(chance))
 
-        def begun() -> None:
-            self.is_ready = True
-            self.begin(chance, is_first=False)
-
-        self._machine.run(self._system.boot, begun)
+    def _replaced(self, chance: random.Random) -> Generator[Any, Any, Any]:
+        yield self._env.timeout(LINGER)
+        done = self._env.event()
+        self._machine.run(self._system.boot, done.succeed)
+        yield done
+        self.is_ready = True
+        self.begin(chance, is_first=False)
 
 
 class _Site:
@@ -85,6 +95,11 @@ class _Site:
         there = [n for n, worker in enumerate(self.workers) if worker.is_ready] or list(range(len(self.workers)))
         least = min(self.workers[n].load for n in there)
         return chance.choice([n for n in there if self.workers[n].load == least])
+
+    def beside_of(self, place: int) -> Sequence[_Worker]:
+        """Return the workers of a worker's host."""
+        first = place - place % self.system.workers
+        return self.workers[first : first + self.system.workers]
 
     def backgrounds(self, demands: Demands) -> list[tuple[Machine, float]]:
         """Return what each machine does whether or not there are requests, in cores."""
@@ -168,7 +183,7 @@ class _Run:
             self.waits["threads"] += self.env.now - asked
             yield from self._serve(task, scale, place)
         worker.interpreter.use(task.after * scale)
-        worker.served(self.chance)
+        worker.served(self.chance, site.beside_of(place))
         yield site.generator.use(task.generator * scale / 2)
         site.generator.use(task.generator_after * scale)
         self.open -= 1

@@ -19,12 +19,13 @@ from ..capacity.advise import advise
 from ..capacity.calibrated import Calibrated, CalibrationError, calibrate
 from ..capacity.predict import predict
 from ..capacity.system import System
-from ..demo.sides import THREADS
+from ..demo.sides import THREADS, start
 from ..errors import CommandError
 from ..load import Scenario, read_scenario
-from ..load.serving import Served, served
+from ..load.serving import Served, of_sides, served
 from ..load.site import address_of, parse_site
 from ..progress import Progress
+from ..stack import Stack
 from . import measure_check, measure_page, measure_text, measure_write
 from .described import described
 from .measure_kept import kept, read_kept
@@ -33,7 +34,7 @@ from .measure_processes import Usage
 from .measure_target import Run, measure, postmaster
 
 POOL_SIZE = 20  # of the demo's PgBouncer
-MAX_REQUESTS = 2000  # of deploy/gunicorn.conf.py
+NO_RESTARTS = "--max-requests 0"  # a worker that is replaced just then would be taken for the mix
 MOST_DATABASE_CORES = 128
 
 
@@ -86,7 +87,7 @@ def _answer(
         return 0
     planned = _system(described(options).description)
     if basis.measured_on is not None:
-        planned = replace(planned, boot=basis.measured_on.boot, max_requests=basis.measured_on.max_requests)
+        planned = replace(planned, boot=basis.measured_on.boot)
     system = basis.measured_on or planned
     seen = [predict(basis.calibrated, system, users) for users in options.users]
     print("\n".join(measure_text.predictions(basis.calibrated, system, seen)))
@@ -118,7 +119,7 @@ def _based(options: argparse.Namespace, progress: Progress) -> Iterator[tuple[Ba
         calibrated, system = read_kept(Path(options.measure))
         yield Basis(calibrated, system, [f"calibration: {options.measure}"]), None
         return
-    with served(options.measure, options.dsn or "", [], progress) as server:
+    with _serving(options, progress) as server:
         scenario, site = _loaded(options, server)
         measured = measure(
             scenario, site, server.dsn, progress,
@@ -127,13 +128,25 @@ def _based(options: argparse.Namespace, progress: Progress) -> Iterator[tuple[Ba
         yield _basis(options, scenario, measured, progress), server
 
 
+@contextmanager
+def _serving(options: argparse.Namespace, progress: Progress) -> Iterator[Served]:
+    """Serve the target; the shop's workers stay, so that each run is of the same ones."""
+    if options.measure != "shop":
+        with served(options.measure, options.dsn or "", [], progress) as server:
+            yield server
+        return
+    with Stack(progress) as stack:
+        sides = start(stack, "small", 20, progress, {"GUNICORN_CMD_ARGS": NO_RESTARTS})
+        yield of_sides(sides, "shop", "", stack)
+
+
 def _basis(options: argparse.Namespace, scenario: Scenario, measured: Run, progress: Progress) -> Basis:
     known = THREADS if options.measure == "shop" else described(options).description.server.threads
     threads = options.threads or known
     system = System(
         hosts=1, cores=len(os.sched_getaffinity(0)), workers=max(measured.workers, 1), threads=threads,
         pool=threads, bouncers=1 if "bouncer" in measured.parts else 0, pool_size=POOL_SIZE, is_shared=True,
-        max_requests=MAX_REQUESTS if measured.boot else 0, boot=measured.boot,
+        boot=measured.boot,
     )  # fmt: skip
     think = scenario.think
     spread = {"uniform": (think.low, think.high), "constant": (think.low, think.low)}.get(think.kind)
@@ -161,7 +174,7 @@ def _system(description: Description) -> System:
     return System(
         hosts=len(description.hosts.app), cores=description.hosts.cores, workers=plan.workers,
         threads=plan.threads, pool=plan.pool_max, bouncers=plan.bouncers, pool_size=max(plan.pool_size, 1),
-        database_cores=description.database.cores,
+        database_cores=description.database.cores, max_requests=description.server.max_requests,
     )  # fmt: skip
 
 

@@ -204,6 +204,7 @@ MAY_IMPORT = {
     "request_end": {"events", "log_end", "monitor", "own_failures", "query_log"},
     "request_names": set(),
     "request_watch": {"events", "monitor", "query_log", "request_end"},
+    "recycling": {"run_folder"},
     "reset": {"connection", "record"},
     "returned": {"errors", "lookup", "write_pages"},
     "rewrites": {"events"},

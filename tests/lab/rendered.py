@@ -112,7 +112,7 @@ systemctl enable --now {NAME}.service nginx
 """
 
 
-def serve(host: Host, wheels: Callable[..., Path], processes: int = 1, max_requests: int = 2000) -> Host:
+def serve(host: Host, wheels: Callable[..., Path], processes: int = 1, max_requests: int = 20_000) -> Host:
     """Put everything on a fresh host and start it; returns the host, which serves on port 80.
 
     Args:

@@ -27,6 +27,7 @@ from tests.support.threads import until
 ROOT = Path(__file__).resolve().parents[3]
 REQUESTS = "harden_request_duration_seconds_count"
 STARTS = "harden_worker_starts_total"
+DUE = "Autorestarting worker"
 Start = Callable[..., Web]
 
 
@@ -189,11 +190,27 @@ def test_workers_that_are_replaced_in_peace_lose_nothing_either(start: Start) ->
     web = start(["--max-requests", "40", "--max-requests-jitter", "0"])
     sent = Sent(web)
     sent.send_all([("/one/3", "/one/<int:number>"), ("/nowhere", "none")] * 150)
+    until(lambda: scrape(web).sum(STARTS) > 4, "the first is replaced", 30)
     page = until(lambda: _settled(web), "four are alive, and all others have ended", 30)
     assert sent.lost == 0
     assert counted(page) == dict(sent.answers)
-    assert page.sum(STARTS) > 4
     assert page.sum("harden_worker_ends_total", how="killed") == 0
+
+
+def test_workers_that_are_due_together_are_replaced_one_after_the_other(start: Start) -> None:
+    web = start(["--max-requests", "40", "--max-requests-jitter", "0"], workers=3)
+    sent = Sent(web)
+
+    def are_replaced() -> bool:
+        sent.send_all([("/one/3", "/one/<int:number>")] * 60)
+        return web.child.log.read_text().count(DUE) >= 4
+
+    until(are_replaced, "four workers were due", 60)
+    lines = web.child.log.read_text().splitlines()
+    events = [("due" if DUE in line else "began") for line in lines if DUE in line or "Booting worker" in line]
+    assert events[:3] == ["began"] * 3
+    assert "due due" not in " ".join(events)
+    assert sent.lost == 0
 
 
 def test_the_folder_goes_with_the_service_and_what_a_killed_one_left_with_the_next(start: Start) -> None:

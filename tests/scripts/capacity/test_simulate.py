@@ -144,8 +144,8 @@ def test_each_station_counts_in_the_bounds_with_what_it_needs() -> None:
 def test_workers_that_are_replaced_cost_their_beginning() -> None:
     task = TaskDemand("page", 1.0, app=0.005)
     steady = System(cores=2, workers=2)
-    replaced = replace(steady, max_requests=200, boot=0.5)
-    calm, moved = (simulate(Demands([task], 0.5), s, users=60, seconds=60, warmup=5) for s in (steady, replaced))
+    replaced = replace(steady, max_requests=1000, boot=2.0)
+    calm, moved = (simulate(Demands([task], 0.5), s, users=60, seconds=120, warmup=5) for s in (steady, replaced))
     assert moved.throughput == pytest.approx(calm.throughput, rel=0.1)
     assert moved.utilisation["app cores"] - calm.utilisation["app cores"] == pytest.approx(
         moved.throughput * replaced.boot_per_request / 2, rel=0.3
