@@ -1,4 +1,4 @@
-"""Gunicorn's workers are replaced after so many requests: one at a time, and the next one when it is there again.
+"""Gunicorn's workers are replaced after so many requests: one at a time, the next when it is there again.
 
 Workers that start together and share the load reach their number together. Measured with two at 430 requests a
 second: nobody accepted for 2 s. Here the one that is due asks for its turn, and serves on until it has it.
