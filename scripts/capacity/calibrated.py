@@ -8,17 +8,22 @@ need, it would halve the capacity. What is left of the latency without contentio
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from .demands import Demands, TaskDemand
 from .simulate import simulate
 from .system import System
 
+SHARED = ("app", "after", "database", "bouncer", "beside", "generator", "generator_after")  # on one machine
+APART = ("app", "after", "beside")  # on a host of the app alone
+FULLEST = 0.95  # beyond that the formula grows without bounds, and a closed system does not
+WORK = ("app", "database", "bouncer", "beside", "generator")  # of a request until its answer
 GROWS = ("app", "database", "bouncer", "beside", "generator")
-FITS = 3  # rounds in which the waiting is fitted; the third changed means by less than 1 %
-SECONDS = 40.0  # simulated in each
+JAMMED = (1.0, 0.5, 0.3, 0.2, 0.14, 0.1, 0.07, 0.05)  # shares of the requests that are tried
+HALVINGS = 7  # of a run's mean latency: a delay is found to within 1 % of it
+ANSWERS = 6_000  # simulated for each
+SHORTEST, LONGEST, WARMUP = 10.0, 60.0, 5.0  # seconds
 
 
 class CalibrationError(ValueError):
@@ -35,6 +40,7 @@ class Level:
         used: processor seconds per second, by part; those of workers that began are not in it.
         latency: mean seconds.
         tasks: of each step its share of the requests, mean latency, and quantiles of it in equal steps.
+        p95: seconds; None where it is not known.
     """
 
     users: int
@@ -43,28 +49,43 @@ class Level:
     used: Mapping[str, float]
     latency: float
     tasks: Mapping[str, tuple[float, float, Sequence[float]]]
+    p95: float | None = None
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Demands that follow the request rate.
+    """Demands, and how much more than the stations explain a request is held up when they are busy.
 
     Attributes:
-        waits: (answers per second, mean seconds of waiting) from light to heavier.
+        demands: of a request when nearly nobody else is there.
+        variability: the V of Kingman's formula, fitted: what bursts, the scheduler and caches add.
     """
 
     demands: Demands
-    waits: Sequence[tuple[float, float]]
+    variability: float = 0.0
 
     def without_generator(self) -> Calibrated:
         """Return what people on machines of their own make of it."""
         demands = self.demands.scaled(generator=0.0, generator_after=0.0)
         app, database, _ = demands.background
-        return Calibrated(replace(demands, background=(app, database, 0.0)), self.waits)
+        return Calibrated(replace(demands, background=(app, database, 0.0)), self.variability)
 
-    def at(self, rate: float) -> Demands:
+    def at(self, rate: float, system: System) -> Demands:
         """Return the demands at a rate of answers per second."""
-        return with_wait(self.demands, _between(self.waits, rate))
+        work = sum(self.demands.mean(part) for part in WORK)
+        return with_jam(self.demands, self.variability * congestion(self.demands, rate, system) * work)
+
+
+def congestion(demands: Demands, rate: float, system: System) -> float:
+    """Return the U of Kingman's formula for several servers, of the machine that the app runs on.
+
+    Sakasegawa, "An approximation formula Lq = a rho^b / (1 - rho)", Annals of the Institute of Statistical
+    Mathematics 29, 1977; as in Hopp and Spearman, "Factory Physics".
+    """
+    work = sum(demands.mean(part) for part in (SHARED if system.is_shared else APART)) + system.boot_per_request
+    foot = sum(demands.background) if system.is_shared else demands.background[0]
+    full = min((rate / system.hosts * work + foot) / system.cores, FULLEST)
+    return float(full ** (math.sqrt(2 * (system.cores + 1)) - 1) / (system.cores * (1 - full)))
 
 
 def with_wait(demands: Demands, wait: float) -> Demands:
@@ -74,14 +95,14 @@ def with_wait(demands: Demands, wait: float) -> Demands:
     return replace(demands, tasks=tasks)
 
 
-def _between(points: Sequence[tuple[float, float]], place: float) -> float:
-    """Interpolate; beyond the ends the end's value goes on."""
-    if place <= points[0][0]:
-        return points[0][1]
-    for (low, first), (high, second) in pairwise(points):
-        if place <= high:
-            return first + (second - first) * (place - low) / (high - low)
-    return points[-1][1]
+def with_jam(demands: Demands, jam: float) -> Demands:
+    """Return demands that are held up for so long on the average, each task as its work is."""
+    mean = sum(demands.mean(part) for part in WORK)
+    if mean <= 0:
+        return demands
+    return replace(demands, tasks=[
+        replace(task, jam=jam * sum(getattr(task, part) for part in WORK) / mean) for task in demands.tasks
+    ])  # fmt: skip
 
 
 def lines_of(levels: Sequence[Level]) -> dict[str, tuple[float, float]]:
@@ -125,9 +146,27 @@ def calibrate(
         lines["app"][1] + lines["beside"][1], lines["database"][1], lines["bouncer"][1] + lines["generator"][1],
     )  # fmt: skip
     demands = _within(Demands(tasks, think, think_range, background), levels[0])
-    light = [level for level in levels if level.think > 0] or [levels[0]]
-    waits = [(level.rate, _fitted(demands, system, level)) for level in light]
-    return Calibrated(demands, waits)
+    demands = with_wait(demands, _fitted(demands, system, levels[0], with_wait))
+    held_up = [(congestion(demands, level.rate, system), _fitted(demands, system, level, with_jam))
+               for level in levels[1:]]  # fmt: skip
+    squares = math.fsum(x * x for x, _ in held_up) * sum(demands.mean(part) for part in WORK)
+    variability = math.fsum(x * y for x, y in held_up) / squares if squares else 0.0
+    return _with_tail(Calibrated(demands, variability), system, levels[-1])
+
+
+def _with_tail(calibrated: Calibrated, system: System, level: Level) -> Calibrated:
+    """Choose how few requests are held up, so that the heaviest run's p95 comes out."""
+    if not calibrated.variability or not level.p95:
+        return calibrated
+    wanted = level.p95
+
+    def off(share: float) -> float:
+        demands = replace(calibrated.at(level.rate, system), think=level.think, think_range=None, jammed=share)
+        seconds = min(max(ANSWERS / level.rate, SHORTEST), LONGEST)
+        seen = simulate(demands, system, users=level.users, seconds=seconds, warmup=WARMUP).percentile(95)
+        return abs((seen or 0.0) - wanted)
+
+    return replace(calibrated, demands=replace(calibrated.demands, jammed=min(JAMMED, key=off)))
 
 
 def _task(
@@ -158,11 +197,13 @@ def _within(demands: Demands, lightest: Level) -> Demands:
     return replace(demands, tasks=tasks)
 
 
-def _fitted(demands: Demands, system: System, level: Level) -> float:
-    """Return the waiting, in seconds, with which the model has the run's mean latency."""
-    wait = max(level.latency - demands.mean("latency"), 0.0)
-    for _ in range(FITS):
-        asked = replace(with_wait(demands, wait), think=level.think, think_range=None)
-        seen = simulate(asked, system, users=level.users, seconds=SECONDS, warmup=2.0)
-        wait = max(wait + level.latency - seen.mean, 0.0)
-    return wait
+def _fitted(demands: Demands, system: System, level: Level, delay: Callable[[Demands, float], Demands]) -> float:
+    """Return the delay, in seconds, with which the model has the run's mean latency; by bisection."""
+    asked = replace(demands, think=level.think, think_range=None)
+    seconds = min(max(ANSWERS / level.rate, SHORTEST), LONGEST)
+    low, high = 0.0, level.latency
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        seen = simulate(delay(asked, middle), system, users=level.users, seconds=seconds, warmup=WARMUP)
+        low, high = (middle, high) if seen.mean < level.latency else (low, middle)
+    return (low + high) / 2 if low > 0 else 0.0

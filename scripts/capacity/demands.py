@@ -26,6 +26,7 @@ class TaskDemand:
         beside: processor seconds of other processes on the app's machine, such as Redis.
         generator: processor seconds of the load generator within the latency; 0 for real people.
         wait: seconds without a processor: network, disk, locks.
+        jam: mean seconds, exponential, that it is held up by what no station here explains.
         after: processor seconds of the worker after the answer was sent.
         generator_after: processor seconds of the generator after it had the answer.
         queries: mean statements per request.
@@ -41,6 +42,7 @@ class TaskDemand:
     beside: float = 0.0
     generator: float = 0.0
     wait: float = 0.0
+    jam: float = 0.0
     after: float = 0.0
     generator_after: float = 0.0
     queries: float = 1.0
@@ -70,12 +72,14 @@ class Demands:
         think: mean seconds; `think_low` to `think_high` when uniform, else exponential.
         background: cores that are used without any request: by an app's host, by the database, and by the rest
             (generator and PgBouncer) where all share a machine.
+        jammed: share of the requests that `jam` falls on; the rest goes through.
     """
 
     tasks: Sequence[TaskDemand]
     think: float
     think_range: tuple[float, float] | None = None
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    jammed: float = 1.0
     _sums: Sequence[float] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -31,7 +31,7 @@ def predict(calibrated: Calibrated, system: System, users: int, seed: int = 1) -
     people = max(users // share, 1)
     seconds = min(max(ANSWERS * share / max(rate, 1e-9), SHORTEST), LONGEST)
     warmup = max(WARMUP * demands.think, 5.0)
-    seen = simulate(calibrated.at(rate), small, users=people, seconds=seconds, warmup=warmup, seed=seed)
+    seen = simulate(calibrated.at(rate, system), small, users=people, seconds=seconds, warmup=warmup, seed=seed)
     return replace(seen, users=users, throughput=seen.throughput * users / people)
 
 

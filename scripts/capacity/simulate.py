@@ -63,7 +63,7 @@ class _Worker:
     def _replaced(self, chance: random.Random) -> Generator[Any, Any, Any]:
         yield self._env.timeout(LINGER)
         done = self._env.event()
-        self._machine.run(self._system.boot, done.succeed)
+        self._machine.run(self._system.boot, lambda: _succeed(done))
         yield done
         self.is_ready = True
         self.begin(chance, is_first=False)
@@ -200,6 +200,8 @@ class _Run:
             yield site.beside[place // site.system.workers].use(task.beside * scale)
         if task.wait > 0:
             yield self.env.timeout(task.wait * scale)
+        if task.jam > 0 and self.chance.random() < self.demands.jammed:
+            yield self.env.timeout(self.chance.expovariate(self.demands.jammed / task.jam))
         if queries:
             yield from self._ask(task, scale / queries, worker, queries, burst)
 
@@ -224,6 +226,10 @@ class _Run:
                     yield site.bouncers[number].use(task.bouncer * scale)
                     yield site.database.use(task.database * scale)
                     yield worker.interpreter.use(burst)
+
+
+def _succeed(event: simpy.Event) -> None:
+    event.succeed()
 
 
 def simulate(

@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     with Stack(progress) as stack:
         machine = describe_machine(stack.binaries.postgres_version, stack.binaries.pgbouncer_version)
         runs = _runs(stack, faults, seed, options, progress)
-    print("\n".join([*lines(runs, options.seconds), machine_line(machine)]))
+    print("\n".join([*lines(runs, options.seconds, options.faults or ""), machine_line(machine)]))
     day, command = date.today().isoformat(), f"scripts/harden {shlex.join(sys.argv[1:])}"
     header = {"date": day, "command": command, "machine": machine, "seed": seed}
     write(options.json, json.dumps(as_dict(runs, header), indent=1) + "\n", progress)
@@ -78,6 +78,9 @@ def _runs(
         runs.append(one_run(world, books, seed + number, faults, options.seconds, tell))
         if runs[-1].broken:
             progress(f"seed {seed + number}: {runs[-1].broken[0]}")
+        if not runs[-1].is_back:
+            progress(f"{options.runs - number - 1} run(s) are left out: there is no service to break")
+            break
     progress.clear()
     return runs
 

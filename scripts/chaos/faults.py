@@ -73,6 +73,15 @@ def end_backends(world: World, _: random.Random) -> Heal:
     return nothing
 
 
+def end_backend(world: World, chance: random.Random) -> Heal:
+    """Terminate one connection of the app at the database."""
+    with suppress(psycopg2.OperationalError):
+        pids = [row[0] for row in world.rows(OURS, (DATABASE, ROLE))]
+        if pids:
+            world.rows("SELECT pg_terminate_backend(%s)", (chance.choice(pids),))
+    return nothing
+
+
 def kill_backend(world: World, chance: random.Random) -> Heal:
     """Kill a backend with -9: PostgreSQL drops all others and recovers."""
     with suppress(psycopg2.OperationalError, ProcessLookupError):
@@ -109,6 +118,12 @@ def kill_pgbouncer(world: World, _: random.Random) -> Heal:
     return world.bouncer.start
 
 
+def restart_pgbouncer(world: World, _: random.Random) -> Heal:
+    """Stop PgBouncer in order, and start it again."""
+    world.bouncer.stop()
+    return world.bouncer.start
+
+
 def pause_pgbouncer(world: World, _: random.Random) -> Heal:
     """PAUSE and RESUME, by their signals."""
     assert world.bouncer.child is not None
@@ -126,6 +141,12 @@ def freeze_pgbouncer(world: World, _: random.Random) -> Heal:
 def kill_redis(world: World, _: random.Random) -> Heal:
     """Kill Redis, and start it empty."""
     world.redis.kill()
+    return world.redis.start
+
+
+def restart_redis(world: World, _: random.Random) -> Heal:
+    """Stop Redis in order, and start it empty."""
+    world.redis.stop()
     return world.redis.start
 
 
@@ -202,14 +223,17 @@ FAULTS = {
         Fault("kill-workers", "app", "all Gunicorn workers are killed at once", 0.5, kill_workers),
         Fault("restart-app", "app", "workers are replaced in order (HUP)", 2.0, restart_app),
         Fault("end-backends", "postgres", "all connections are terminated by the database", 0.2, end_backends),
+        Fault("end-backend", "postgres", "one connection is terminated by the database", 0.2, end_backend),
         Fault("kill-backend", "postgres", "a backend is killed, PostgreSQL recovers", 1.0, kill_backend),
         Fault("restart-postgres", "postgres", "PostgreSQL is restarted (fast)", 1.0, restart_postgres),
         Fault("crash-postgres", "postgres", "PostgreSQL crashes and comes back", 1.0, crash_postgres),
         Fault("freeze-postgres", "postgres", "PostgreSQL hangs for two seconds", 2.0, freeze_postgres),
         Fault("kill-pgbouncer", "pgbouncer", "PgBouncer is killed and comes back", 0.5, kill_pgbouncer),
+        Fault("restart-pgbouncer", "pgbouncer", "PgBouncer is stopped and started", 0.5, restart_pgbouncer),
         Fault("pause-pgbouncer", "pgbouncer", "PgBouncer pauses for a second", 1.0, pause_pgbouncer),
         Fault("freeze-pgbouncer", "pgbouncer", "PgBouncer hangs for two seconds", 2.0, freeze_pgbouncer),
         Fault("kill-redis", "redis", "Redis is killed and comes back empty", 1.0, kill_redis),
+        Fault("restart-redis", "redis", "Redis is stopped and started, empty", 0.5, restart_redis),
         Fault("freeze-redis", "redis", "Redis hangs for two seconds", 2.0, freeze_redis),
         Fault("lock-payments", "postgres", "a table is locked for two seconds", 2.0, lock_payments),
         Fault("take-connections", "postgres", "others take all connections of PostgreSQL", 2.0, take_connections),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from .people import ACKED, FAILED, READ, REFUSED, STALE, UNKNOWN, WRONG, Event
+from .people import ACKED, FAILED, READ, REFUSED, REJECTED, STALE, UNKNOWN, WRONG, Event
 from .running import GOOD, Run, Span
 
 SLOW, VERY_SLOW = 1.0, 5.0  # seconds
@@ -42,7 +42,8 @@ def totals(runs: Sequence[Run]) -> dict[str, Any]:
     kinds = Counter(event.kind for event in events)
     return {
         "runs": len(runs), "faults": sum(len(run.spans) for run in runs), "requests": len(events),
-        "acknowledged": kinds[ACKED], "read": kinds[READ], "refused": kinds[REFUSED], "failed": kinds[FAILED],
+        "acknowledged": kinds[ACKED], "rejected": kinds[REJECTED], "read": kinds[READ],
+        "refused": kinds[REFUSED], "failed": kinds[FAILED],
         "unknown": kinds[UNKNOWN], "stale_me": kinds[STALE], "wrong": kinds[WRONG],
         "late_1s": sum(event.seconds > SLOW for event in events),
         "late_5s": sum(event.seconds > VERY_SLOW for event in events),
@@ -58,20 +59,21 @@ def by_fault(runs: Sequence[Run]) -> list[OfFault]:
     """Return what each fault did where no other was near it."""
     found: dict[str, list[tuple[Span, float, list[Event]]]] = {}
     for run in runs:
-        for span, until in _alone(run):
-            near = [event for event in run.events if event.ended >= span.began and event.begun < until]
+        for since, span, until in _alone(run):
+            near = [event for event in run.events
+                    if event.ended >= span.began and since <= event.begun < until]  # fmt: skip
             found.setdefault(span.fault, []).append((span, until, near))
     return [_of(fault, found[fault]) for fault in sorted(found)]
 
 
-def _alone(run: Run) -> list[tuple[Span, float]]:
-    """Return the spans that overlap no other, each with the begin of the next one."""
+def _alone(run: Run) -> list[tuple[float, Span, float]]:
+    """Return the spans that overlap no other, each between the one before's healing and the next one's begin."""
     alone = []
     for number, span in enumerate(run.spans):
         before = max((each.healed for each in run.spans[:number]), default=0.0)
         until = run.spans[number + 1].began if number + 1 < len(run.spans) else run.ended
         if before <= span.began and span.healed <= until:
-            alone.append((span, until))
+            alone.append((before, span, until))
     return alone
 
 

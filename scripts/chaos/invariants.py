@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..demo.sides import DATABASE, ROLE
@@ -30,23 +30,30 @@ def broken(world: World, books: Books) -> list[str]:
 def _books(books: Books, rows: list[tuple[int, int]]) -> list[str]:
     found = []
     stored, ids = Counter(cents for cents, _ in rows), {(cents, number) for cents, number in rows}
-    doubled = [cents for cents, times in stored.items() if times > 1]
+    known = books.acknowledged.keys() | books.refused | books.failed | books.unknown
+    kept = {cents: number for cents, number in books.acknowledged.items() if cents in stored}
+    doubled = _new(books, (cents for cents, times in stored.items() if times > 1))
     if doubled:
         found.append(f"{len(doubled)} payment(s) are in the database more than once, such as {_money(doubled[0])}")
-    lost = [cents for cents in books.acknowledged if cents not in stored]
+    lost = _new(books, (cents for cents in books.acknowledged if cents not in stored))
     if lost:
         found.append(f"{len(lost)} acknowledged payment(s) are not in the database, such as {_money(lost[0])}")
-    kept = {cents: number for cents, number in books.acknowledged.items() if cents in stored}
-    other = [cents for cents, number in kept.items() if (cents, number) not in ids]
+    other = _new(books, (cents for cents, number in kept.items() if (cents, number) not in ids))
     if other:
         found.append(f"{len(other)} receipt(s) name another payment, such as that of {_money(other[0])}")
-    refused = books.refused & stored.keys()
+    refused = _new(books, books.refused & stored.keys())
     if refused:
         found.append(f"{len(refused)} refused payment(s) are in the database, such as {_money(min(refused))}")
-    known = books.acknowledged.keys() | books.refused | books.failed | books.unknown
-    strange = stored.keys() - known
+    strange = _new(books, stored.keys() - known)
     if strange:
         found.append(f"{len(strange)} stored payment(s) were made by nobody, such as {_money(min(strange))}")
+    return found
+
+
+def _new(books: Books, cents: Iterable[int]) -> list[int]:
+    """Return those that were not told about before, and note them."""
+    found = [each for each in cents if each not in books.told]
+    books.told.update(found)
     return found
 
 
@@ -56,12 +63,16 @@ def _quiet(world: World) -> list[str]:
     used: Any = _until(lambda: _leased(world), lambda leased: leased == 0)
     if used != 0:
         found.append(f"{used} connection(s) are still leased from the pools {QUIET:.0f} s after the last request")
-    total, idle = _until(lambda: world.rows(SESSIONS, (DATABASE, ROLE))[0], lambda row: row[1] == 0)
+    total, idle = _until(lambda: world.rows(SESSIONS, (DATABASE, ROLE))[0], _is_planned)
     if idle:
         found.append(f"{idle} session(s) are idle in a transaction")
     if total > MOST_CONNECTIONS:
         found.append(f"{total} connections are open at the database, of {MOST_CONNECTIONS} planned")
     return found
+
+
+def _is_planned(sessions: tuple[int, int]) -> bool:
+    return sessions[1] == 0 and sessions[0] <= MOST_CONNECTIONS
 
 
 def _leased(world: World) -> Any:

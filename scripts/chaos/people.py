@@ -24,9 +24,11 @@ from .world import World
 FIRST_CENTS = 1_000_000_000  # above every seeded amount
 PATIENCE = 30.0  # seconds that a client waits for an answer
 PAUSE = 0.02
-ACKED, REFUSED, FAILED, UNKNOWN, READ, STALE, WRONG = (
-    "acknowledged", "refused", "failed", "unknown", "read", "stale", "wrong",
+ACKED, REJECTED, REFUSED, FAILED, UNKNOWN, READ, STALE, WRONG = (
+    "acknowledged", "rejected", "refused", "failed", "unknown", "read", "stale", "wrong",
 )  # fmt: skip
+NOWHERE = 2_000_000_000  # an appointment that does not exist
+BAD_SHARE = 0.05  # of the payments are invalid, and must be refused
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Books:
     Attributes:
         acknowledged: payment's id by its amount in cents, of those that were promised.
         refused, failed, unknown: cents of those answered 4xx, answered 5xx, and never answered.
+        told: cents with which something was found to be wrong: of these the next run says nothing again.
         by_customer: acknowledged cents by customer.
         owner: customer by cents, of every payment that was tried.
         wrong: answers that cannot be true, a sentence each.
@@ -63,12 +66,8 @@ class Books:
     by_customer: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
     owner: dict[int, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
+    told: set[int] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
-
-    @property
-    def made(self) -> int:
-        """How many payments were tried."""
-        return sum(map(len, (self.acknowledged, self.refused, self.failed, self.unknown)))
 
 
 class People:
@@ -84,7 +83,7 @@ class People:
         self._books = books
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._next = FIRST_CENTS + books.made
+        self._next = FIRST_CENTS + len(books.owner)
         self._threads = [
             threading.Thread(target=work, args=(random.Random(f"{seed}-{work.__name__}-{number}"),), daemon=True)
             for work, count in ((self._pay, payers), (self._read, readers))
@@ -105,10 +104,12 @@ class People:
         appointments = sorted(self._world.appointments)
         with closing(_Client(self._world)) as client:
             while not self._stopped.wait(PAUSE * chance.random()):
-                appointment = chance.choice(appointments)
+                is_bad = chance.random() < BAD_SHARE
+                appointment = NOWHERE if is_bad else chance.choice(appointments)
                 with self._lock:
                     cents, self._next = self._next, self._next + 1
-                    self._books.owner[cents] = self._world.appointments[appointment]
+                    self._books.owner[cents] = self._world.appointments.get(appointment, 0)
+                    self._books.unknown.add(cents)  # until there is an answer, whenever that comes
                 amount = f"{cents // 100}.{cents % 100:02}"
                 begun = time.monotonic()
                 status, body = client.ask(
@@ -119,7 +120,11 @@ class People:
     def _paid(self, cents: int, amount: str, appointment: int, begun: float, status: int, body: Any) -> None:
         ended, books = time.monotonic(), self._books
         with self._lock:
-            if status == 201:
+            books.unknown.discard(cents)
+            if appointment == NOWHERE and 400 <= status < 500:
+                books.refused.add(cents)
+                books.events.append(Event(begun, ended, REJECTED))
+            elif status == 201:
                 books.events.append(Event(begun, ended, ACKED))
                 books.acknowledged[cents] = body.get("id", 0) if isinstance(body, dict) else 0
                 books.by_customer[books.owner[cents]].add(cents)
@@ -212,6 +217,29 @@ class _Client:
             return answer.status, json.loads(data)
         except ValueError:
             return answer.status, None
+
+
+def old_profiles(world: World, books: Books, patience: float = 15.0) -> list[int]:
+    """Return the customers whose /api/me lacks an acknowledged payment, also after a while.
+
+    Args:
+        patience: seconds; what was not sent to Redis while it was away is sent within ten.
+    """
+    deadline = time.monotonic() + patience
+    left = sorted(customer for customer, paid in books.by_customer.items() if paid)
+    with closing(_Client(world)) as client:
+        while left and time.monotonic() < deadline:
+            left = [customer for customer in left if not _is_current(client, world, books, customer)]
+    return left
+
+
+def _is_current(client: _Client, world: World, books: Books, customer: int) -> bool:
+    path, headers = "/api/me?include=appointmentDetails", bearer(world.key, customer)
+    status, body = client.ask("GET", path, None, headers)
+    if status != 200 or not isinstance(body, dict):
+        time.sleep(PAUSE)
+        return False
+    return books.by_customer[customer] - books.told <= shown(body)
 
 
 def late(events: Sequence[Event], seconds: float) -> int:

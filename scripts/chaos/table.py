@@ -10,8 +10,13 @@ from .figures import by_fault, totals
 from .running import Run
 
 
-def lines(runs: Sequence[Run], seconds: float) -> Iterator[str]:
-    """Yield the report's lines."""
+def lines(runs: Sequence[Run], seconds: float, faults: str = "") -> Iterator[str]:
+    """Yield the report's lines.
+
+    Args:
+        faults: as they were asked for, "" for all; for the command that repeats a run.
+    """
+    only = f" --faults {faults}" if faults else ""
     yield f"{'fault, alone':46}{'times':>7}{'requests':>10}{'failed':>8}{'unknown':>9}{'slowest s':>11}" \
           f"{'no answer s':>13}{'recovery s':>12}"  # fmt: skip
     for each in by_fault(runs):
@@ -25,7 +30,7 @@ def lines(runs: Sequence[Run], seconds: float) -> Iterator[str]:
         f"{found['runs']} runs, {found['faults']} faults, {found['requests']:,} requests: "
         f"{found['acknowledged']:,} payments acknowledged, {found['read']:,} right reads, "
         f"{found['failed']:,} answered with an error, {found['unknown']:,} without an answer, "
-        f"{found['refused']} refused"
+        f"{found['rejected']:,} invalid ones rejected, {found['refused']} valid ones refused"
     )
     yield (
         f"late: {found['late_1s']:,} over 1 s, {found['late_5s']:,} over 5 s; back after "
@@ -41,6 +46,6 @@ def lines(runs: Sequence[Run], seconds: float) -> Iterator[str]:
     for run in runs:
         for sentence in run.broken:
             yield f"BROKEN in the run of seed {run.seed}: {sentence}"
-            yield f"    repeat it: scripts/harden chaos --runs 1 --seed {run.seed} --seconds {seconds:g}"
+            yield f"    repeat it: scripts/harden chaos --runs 1 --seed {run.seed} --seconds {seconds:g}{only}"
     kept = found["runs"] - found["broken_runs"]
     yield f"{kept} of {found['runs']} runs kept every promise"

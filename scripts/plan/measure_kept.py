@@ -12,7 +12,7 @@ from ..capacity.demands import Demands, TaskDemand
 from ..capacity.system import System
 from ..errors import CommandError
 
-KIND, VERSION = "harden-calibration", 1
+KIND, VERSION = "harden-calibration", 2
 
 
 def kept(calibrated: Calibrated, system: System) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def kept(calibrated: Calibrated, system: System) -> dict[str, Any]:
     demands = calibrated.demands
     return {
         "kind": KIND, "version": VERSION, "system": asdict(system),
-        "waits": [list(pair) for pair in calibrated.waits],
+        "variability": calibrated.variability, "jammed": demands.jammed,
         "think": demands.think, "think_range": demands.think_range, "background": demands.background,
         "tasks": [asdict(task) for task in demands.tasks],
     }  # fmt: skip
@@ -39,9 +39,9 @@ def read_kept(file: Path) -> tuple[Calibrated, System]:
         spread = found["think_range"]
         demands = Demands(
             [TaskDemand(**task) for task in found["tasks"]], found["think"], tuple(spread) if spread else None,
-            tuple(found["background"]),
+            tuple(found["background"]), float(found["jammed"]),
         )  # fmt: skip
-        return Calibrated(demands, [(rate, wait) for rate, wait in found["waits"]]), System(**found["system"])
+        return Calibrated(demands, float(found["variability"])), System(**found["system"])
     except OSError as error:
         raise CommandError(f"cannot read {file}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:

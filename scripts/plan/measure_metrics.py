@@ -72,7 +72,7 @@ def from_metrics(
     lines += [f"a request needs, in ms of CPU: app {app * 1000:.2f}, PostgreSQL {database * 1000:.2f}", *said,
               "latencies of production have its own waiting in them: predictions err on the slow side",
               "PgBouncer's own processor time is in no metric and not in the model"]  # fmt: skip
-    return Calibrated(demands, [(0.0, demands.mean("wait"))]), lines
+    return Calibrated(demands), lines
 
 
 def _task(

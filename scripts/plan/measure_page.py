@@ -49,7 +49,7 @@ def latency(seen: Sequence[Outcome], points: Sequence[Point]) -> Chart:
     for style, percent in enumerate((50, 95, 99)):
         curves.append(Curve(f"p{percent}", [(each.users, _ms(each.percentile(percent))) for each in seen], style))
         if points:
-            dots = [(point.users, _ms(point.measured.percentile(percent))) for point in points]
+            dots = [(point.users, _ms(point.percentile(percent))) for point in points]
             curves.append(Curve("", dots, style, is_dots=True))
     return draw("latency", "Latency in ms, by users", curves, _count, _count, is_log_y=True)
 
@@ -58,7 +58,7 @@ def throughput(seen: Sequence[Outcome], points: Sequence[Point]) -> Chart:
     """Return users against answers per second."""
     curves = [Curve("predicted", [(each.users, each.throughput) for each in seen])]
     if points:
-        curves.append(Curve("", [(point.users, point.measured.rps) for point in points], 1, is_dots=True))
+        curves.append(Curve("", [(point.users, point.rps) for point in points], 1, is_dots=True))
     return draw("throughput", "Answers per second, by users", curves, _count, _count)
 
 

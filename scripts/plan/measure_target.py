@@ -1,7 +1,7 @@
 """A short calibrated run: the same mix at three rates, with a look at the processors of each part.
 
-Few users, and less than a minute: first without a pause for what is possible, then at a small share of it. A run
-that the generator or somebody else's work disturbed gives no figures but a sentence.
+A minute and a half: first without a pause for what is possible, then at shares of it. A run that the generator or
+somebody else's work disturbed gives no figures but a sentence.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ from .measure_processes import Usage, postmaster_of
 
 FULL_USERS, FULL_SECONDS = 8, 10.0
 LIGHT_USERS = 6
-SHARES = (0.08, 0.27)  # of what is possible: where background shows, and where it does not and nobody waits yet
-LIGHT_SECONDS = (16.0, 14.0)
+# Of what is possible without a pause: where the background shows, where nobody waits yet, and where people do
+# already. Beyond the first by as many people as the scenario has there, for the cost of a request depends on it.
+SHARES = (0.08, 0.20, 0.42)
+LIGHT_SECONDS = (14.0, 14.0, 20.0)
+RAMP = 4.0  # seconds, of the heavier ones
+MOST_PEOPLE = 1500  # of a run; they think less where the scenario would need more
 WARMUP = 2.0
 LEAST_ANSWERS = 300  # of a run; fifteen are beyond its p95
 OTHERS = 0.05  # share of the machine that others may use
@@ -70,19 +74,22 @@ def measure(
     usage = Usage(address_of(site)[1], postmaster(dsn))  # anew: now its connections are open
     progress(f"calibrating: {FULL_USERS} users without a pause, {FULL_SECONDS:g} s")
     full = _level(still, site, usage, boot, FULL_USERS, 0.0, FULL_SECONDS, allow_remote)
-    levels = []
+    levels: list[Level] = []
     for share, seconds in zip(SHARES, LIGHT_SECONDS, strict=True):
-        think = LIGHT_USERS / (share * full.rate)
-        progress(f"calibrating: {LIGHT_USERS} users, {share * full.rate:.0f} requests/s, {seconds:g} s")
-        slow = replace(scenario, think=Think("exponential", think))
-        levels.append(_level(slow, site, usage, boot, LIGHT_USERS, think, seconds, allow_remote))
+        rate = share * full.rate
+        people = min(max(round(rate * scenario.think.mean), LIGHT_USERS), MOST_PEOPLE)
+        users = people if levels else LIGHT_USERS
+        progress(f"calibrating: {users} users, {rate:.0f} requests/s, {seconds:g} s")
+        slow = replace(scenario, think=Think("exponential", users / rate))
+        ramp = RAMP if levels else 0.0
+        levels.append(_level(slow, site, usage, boot, users, users / rate, seconds, allow_remote, ramp))
     steal = listener.heard().steal
     if steal > LOUD_STEAL:
         raise CommandError(
             f"the host gave {steal:.1%} of the processor time to other machines (at most {LOUD_STEAL:.0%}); "
             "measure again"
         )
-    return Run([*levels, full], usage.workers, boot, usage.parts)
+    return Run(levels, usage.workers, boot, usage.parts)
 
 
 def postmaster(dsn: str) -> int:
@@ -109,21 +116,22 @@ def _refuse_unseen(usage: Usage, dsn: str) -> None:
 
 def _level(
     scenario: Scenario, site: str, usage: Usage, boot: float, users: int, think: float, seconds: float,
-    allow_remote: bool,
+    allow_remote: bool, ramp: float = 0.0,
 ) -> Level:  # fmt: skip
     marks: list[float] = []
 
     def look(second: float) -> Mapping[str, float | None]:
-        if second == WARMUP:
+        if second == ramp + WARMUP:
             usage.begin()
-        elif second > WARMUP:
+        elif second > ramp + WARMUP:
             usage.look()
-        if second >= WARMUP:
+        if second >= ramp + WARMUP:
             marks.append(time.monotonic())
         return {}
 
     measured = run_load(
-        scenario, site, users=users, seconds=seconds, warmup=WARMUP, look=look, allow_remote=allow_remote
+        scenario, site, users=users, seconds=seconds, ramp=ramp, warmup=WARMUP, look=look,
+        allow_remote=allow_remote,
     )
     passed = marks[-1] - marks[0]
     usage.seconds["app"] -= min(usage.begun * boot, usage.seconds["app"])
@@ -136,7 +144,8 @@ def _level(
         if (mean := figures.response.mean) is not None
     }
     used["generator"] += used.pop("own")
-    return Level(users, think, measured.rps, used, totals.response.mean or 0.0, tasks)
+    return Level(users, think, measured.rps, used, totals.response.mean or 0.0, tasks,
+                 totals.response.percentile(95))  # fmt: skip
 
 
 def _refuse_bad(measured: Measured, used: Mapping[str, float]) -> None:

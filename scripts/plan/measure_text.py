@@ -25,7 +25,7 @@ def demands(calibrated: Calibrated) -> Iterator[str]:
     found = calibrated.demands
     needs = [f"{title} {found.mean(part) * 1000 + after * 1000:.2f}" for part, title in PARTS.items()
              if (after := found.mean("after") if part == "app" else 0.0) or found.mean(part)]  # fmt: skip
-    yield f"a request needs, in ms of processor: {', '.join(needs)}; waits {calibrated.waits[-1][1] * 1000:.2f} ms"
+    yield f"a request needs, in ms of processor: {', '.join(needs)}; waits {found.mean('wait') * 1000:.2f} ms"
     yield f"without requests {sum(found.background):.2f} cores are used"
 
 
@@ -47,7 +47,7 @@ def caveat(points: Sequence[Point]) -> Iterator[str]:
         shown = ", ".join(str(point.users) for point in missed)
         yield f"warning: the model missed at {shown} users: do not size by its percentiles there"
     elif not points:
-        yield "warning: p95 and p99 are not checked; on the shop they came out up to 83 % too low: use --check"
+        yield "warning: p95 and p99 are not checked; use --check"
 
 
 def used(outcome: Outcome) -> str:
@@ -60,14 +60,16 @@ def used(outcome: Outcome) -> str:
 def comparison(points: Sequence[Point]) -> Iterator[str]:
     """Yield predictions beside measurements."""
     yield "predicted and measured, at users that were not used for the calibration"
-    yield f"{'users':>9} {'req/s':>9} {'measured':>9} {'off':>6} {'p95 ms':>9} {'measured':>9} {'off':>6}"
+    yield (
+        f"{'users':>9} {'req/s':>9} {'measured':>9} {'off':>6} {'p95 ms':>9} {'measured':>9} {'off':>6}  {'runs'}"
+    )
     for point in points:
         off = point.p95_off
         yield (
-            f"{point.users:>9} {point.predicted.throughput:>9.1f} {point.measured.rps:>9.1f} "
+            f"{point.users:>9} {point.predicted.throughput:>9.1f} {point.rps:>9.1f} "
             f"{point.throughput_off:>+6.0%} {milliseconds(point.predicted.percentile(95)):>9} "
-            f"{milliseconds(point.measured.percentile(95)):>9} {'-' if off is None else f'{off:+.0%}':>6}"
-            f"  {'' if point.holds else 'outside'}"
+            f"{milliseconds(point.percentile(95)):>9} {'-' if off is None else f'{off:+.0%}':>6}"
+            f"  {' '.join(milliseconds(one) for one in point.percentiles(95))}{'' if point.holds else '  outside'}"
         ).rstrip()
     held = sum(point.holds for point in points)
     yield f"{held} of {len(points)} within 10 % of the throughput and 25 % of p95"

@@ -11,7 +11,7 @@ from scripts.capacity.calibrated import Calibrated
 from scripts.capacity.paper import LARGEST_DATABASE, ends_at, on_paper
 
 DEMANDS = Demands([TaskDemand("page", 1.0, app=0.002, database=0.001, bouncer=0.0001)], 3.0)
-CALIBRATED = Calibrated(DEMANDS, [(0.0, 0.0)])
+CALIBRATED = Calibrated(DEMANDS)
 
 
 def test_ten_thousand_people_fit_one_database() -> None:

@@ -11,11 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from scripts.chaos import running
 from scripts.chaos.faults import FAULTS
 from scripts.chaos.figures import by_fault, totals
-from scripts.chaos.invariants import broken
+from scripts.chaos.invariants import _books, broken
 from scripts.chaos.page import render_page
-from scripts.chaos.people import ACKED, FAILED, READ, STALE, UNKNOWN, WRONG, Books, Event, People, shown
+from scripts.chaos.people import (
+    ACKED,
+    FAILED,
+    NOWHERE,
+    READ,
+    REJECTED,
+    STALE,
+    UNKNOWN,
+    WRONG,
+    Books,
+    Event,
+    People,
+    shown,
+)
 from scripts.chaos.running import Run, Span
 from scripts.chaos.table import lines
 from scripts.chaos.world import World, build
@@ -123,6 +137,40 @@ def test_a_broken_promise_is_told_with_the_command_that_repeats_it() -> None:
     assert "BROKEN in the run of seed 7: 1 payment is lost" in text
     assert "scripts/harden chaos --runs 1 --seed 7 --seconds 8" in text
     assert "0 of 1 runs kept every promise" in text
+
+
+def test_the_command_that_repeats_a_run_has_its_faults() -> None:
+    text = "\n".join(lines([a_run(broken=["1 payment is lost"])], 8.0, "kill-worker,storm"))
+    assert "--seed 7 --seconds 8 --faults kill-worker,storm" in text
+
+
+def test_what_hung_since_the_fault_before_is_not_charged_to_the_next_one() -> None:
+    run = a_run()
+    run.events.append(Event(101.4, 105.5, UNKNOWN, "TimeoutError"))
+    redis, worker = by_fault([run])
+    assert (worker.unknown, redis.unknown) == (2, 0)
+
+
+def test_a_payment_for_nothing_must_be_refused() -> None:
+    books = Books(owner={1250: 0, 1251: 0})
+    people(books)._paid(1250, "12.50", NOWHERE, 0.0, 422, {"error": "no"})
+    assert (books.events[-1].kind, books.refused, books.wrong) == (REJECTED, {1250}, [])
+    people(books)._paid(1251, "12.51", NOWHERE, 0.0, 201, {"id": 3, "appointment_id": 5, "amount": "12.51"})
+    assert len(books.wrong) == 1
+
+
+def test_what_was_told_of_one_run_is_not_told_of_the_next() -> None:
+    books = Books(acknowledged={1250: 1, 1251: 2})
+    assert _books(books, [(1251, 2)]) == ["1 acknowledged payment(s) are not in the database, such as 12.50"]
+    assert _books(books, [(1251, 2)]) == []
+
+
+def test_a_service_that_does_not_come_back_is_a_broken_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "BACK_SECONDS", 0.0)
+    run = a_run()
+    running._wait_until_back(run, Books(), time.monotonic())
+    assert not run.is_back
+    assert run.broken == ["the service was not back 0 s after the last fault was healed: no answers"]
 
 
 def test_a_page_escapes_what_servers_said() -> None:
