@@ -137,7 +137,7 @@ def calibrate(
         think, think_range: of the people that are to be predicted.
     """
     lines = lines_of(levels)  # of runs whose replaced workers are counted apart
-    shaped = levels[min(1, len(levels) - 1)]
+    shaped = levels[0]
     tasks = [
         _task(name, share, mean / shaped.latency, shape, lines, queries.get(name, 1.0))
         for name, (share, mean, shape) in shaped.tasks.items()

@@ -25,8 +25,8 @@ FULL_USERS, FULL_SECONDS = 8, 10.0
 LIGHT_USERS = 6
 # Of what is possible without a pause: where the background shows, where nobody waits yet, and where people do
 # already. Beyond the first by as many people as the scenario has there, for the cost of a request depends on it.
-SHARES = (0.08, 0.20, 0.42)
-LIGHT_SECONDS = (14.0, 14.0, 20.0)
+SHARES = (0.08, 0.20, 0.46)
+LIGHT_SECONDS = (20.0, 14.0, 20.0)
 RAMP = 4.0  # seconds, of the heavier ones
 MOST_PEOPLE = 1500  # of a run; they think less where the scenario would need more
 WARMUP = 2.0
