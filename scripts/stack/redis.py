@@ -68,7 +68,8 @@ class Redis:
     def _write_config(self) -> None:
         chosen = {
             "bind": "127.0.0.1", "port": str(self.port), "requirepass": self.password, "dir": str(self._folder),
-            "daemonize": "no", **({} if "--sentinel" in self._options else NOTHING_ON_DISK), **self._settings,
+            "daemonize": "no", **({} if "--sentinel" in self._options else NOTHING_ON_DISK),
+            **({"cluster-port": str(free_port())} if "cluster-enabled" in self._settings else {}), **self._settings,
         }  # fmt: skip
         path = self._folder / "redis.conf"
         path.touch(mode=0o600)
