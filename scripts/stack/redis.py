@@ -66,10 +66,11 @@ class Redis:
                     raise
 
     def _write_config(self) -> None:
+        on_disk = {} if "--sentinel" in self._options else NOTHING_ON_DISK
+        bus = {"cluster-port": str(free_port())} if "cluster-enabled" in self._settings else {}  # else port + 10,000
         chosen = {
             "bind": "127.0.0.1", "port": str(self.port), "requirepass": self.password, "dir": str(self._folder),
-            "daemonize": "no", **({} if "--sentinel" in self._options else NOTHING_ON_DISK),
-            **({"cluster-port": str(free_port())} if "cluster-enabled" in self._settings else {}), **self._settings,
+            "daemonize": "no", **on_disk, **bus, **self._settings,
         }  # fmt: skip
         path = self._folder / "redis.conf"
         path.touch(mode=0o600)
