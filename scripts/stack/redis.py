@@ -67,7 +67,7 @@ class Redis:
 
     def _write_config(self) -> None:
         on_disk = {} if "--sentinel" in self._options else NOTHING_ON_DISK
-        bus = {"cluster-port": str(free_port())} if "cluster-enabled" in self._settings else {}  # else port + 10,000
+        bus = {"cluster-port": str(free_port())} if "cluster-enabled" in self._settings else {}
         chosen = {
             "bind": "127.0.0.1", "port": str(self.port), "requirepass": self.password, "dir": str(self._folder),
             "daemonize": "no", **on_disk, **bus, **self._settings,
