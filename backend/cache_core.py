@@ -152,7 +152,7 @@ class Core:
             return value
         with self._flights.landing(wanted.name, flight):
             mine = secrets.token_hex(8)
-            if not self.store.claim(wanted.lock, mine, self._patience):
+            if not self.store.claim(wanted.lock, mine):
                 self.count("stale")
                 flight.entry = old
                 return value
@@ -172,7 +172,7 @@ class Core:
         if not self.store.is_shared:
             return self._loaded_and_kept(wanted)
         mine, waited, pause, tick = secrets.token_hex(8), 0.0, FIRST_PAUSE, threading.Event()
-        while not self.store.claim(wanted.lock, mine, self._patience):
+        while not self.store.claim(wanted.lock, mine):
             if waited > self._patience:
                 return self._loaded(wanted)
             tick.wait(pause)

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .cache_breaker import Breaker
+from .cache_lease import LEASE, Leases
 from .errors import CacheError
 
 log = logging.getLogger(__name__)
 BATCH = 500  # names in one command
 CONNECTIONS, PATIENCE = 50, 2.0  # most to Redis, per process; seconds that a caller waits for a free one
 RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+RENEW = RELEASE.replace("'del', KEYS[1]", "'pexpire', KEYS[1], ARGV[2]")
 
 
 class RedisStore:
@@ -44,6 +46,7 @@ class RedisStore:
         self._server: str | None = None if client is None else ""
         self._client = client if client is not None else self._connect(url, timeout)
         self.breaker = Breaker(self._ping, self._send_forgotten)
+        self._leases = Leases(self._renew)
 
     def _connect(self, url: str | None, timeout: float) -> Any:
         library = self._redis
@@ -127,19 +130,30 @@ class RedisStore:
 
         return int(self._ask(ask) or 0)
 
-    def claim(self, name: str, token: str, ttl: float) -> bool:
-        """Take a lock for so many seconds; also where Redis cannot say, for then everybody works alone."""
+    def claim(self, name: str, token: str) -> bool:
+        """Take a lock until `release`, or shortly after this process has died.
+
+        Also where Redis cannot say, for then everybody works alone.
+        """
         if self.breaker.is_open:
             return True
-        taken = self._ask(lambda: [self._client.set(name, token, px=_milliseconds(ttl), nx=True)])
-        return taken is None or bool(taken[0])
+        taken = self._ask(lambda: [self._client.set(name, token, px=_milliseconds(LEASE), nx=True)])
+        if taken is None or not taken[0]:
+            return taken is None
+        self._leases.hold(name, token)
+        return True
 
     def release(self, name: str, token: str) -> None:
         """Give a lock back, if it still is the caller's."""
+        self._leases.drop(name, token)
         self._ask(lambda: self._client.eval(RELEASE, 1, name, token))
+
+    def _renew(self, name: str, token: str) -> None:
+        self._ask(lambda: self._client.eval(RENEW, 1, name, token, _milliseconds(LEASE)))
 
     def close(self) -> None:
         """Close the connections."""
+        self._leases.close()
         self.breaker.close()
         self._client.close()
 

@@ -40,7 +40,7 @@ class Fault:
     part: str
     says: str
     seconds: float
-    hurt: Callable[[World, random.Random], Heal]
+    hurt: Callable[[Any, random.Random], Heal]  # of the place that it is made for
 
 
 def nothing() -> None:

@@ -19,7 +19,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..demo.sides import bearer
-from .world import World
+from .place import Place
 
 FIRST_CENTS = 1_000_000_000  # above every seeded amount
 PATIENCE = 30.0  # seconds that a client waits for an answer
@@ -78,8 +78,8 @@ class People:
         seed: of what they choose.
     """
 
-    def __init__(self, world: World, books: Books, seed: int, payers: int = 6, readers: int = 4) -> None:
-        self._world = world
+    def __init__(self, place: Place, books: Books, seed: int, payers: int = 6, readers: int = 4) -> None:
+        self._place = place
         self._books = books
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -101,14 +101,14 @@ class People:
             thread.join(PATIENCE + 5)
 
     def _pay(self, chance: random.Random) -> None:
-        appointments = sorted(self._world.appointments)
-        with closing(_Client(self._world)) as client:
+        appointments = sorted(self._place.appointments)
+        with closing(_Client(self._place)) as client:
             while not self._stopped.wait(PAUSE * chance.random()):
                 is_bad = chance.random() < BAD_SHARE
                 appointment = NOWHERE if is_bad else chance.choice(appointments)
                 with self._lock:
                     cents, self._next = self._next, self._next + 1
-                    self._books.owner[cents] = self._world.appointments.get(appointment, 0)
+                    self._books.owner[cents] = self._place.appointments.get(appointment, 0)
                     self._books.unknown.add(cents)  # until there is an answer, whenever that comes
                 amount = f"{cents // 100}.{cents % 100:02}"
                 begun = time.monotonic()
@@ -137,15 +137,15 @@ class People:
                 {UNKNOWN: books.unknown, REFUSED: books.refused, FAILED: books.failed}[kind].add(cents)
 
     def _read(self, chance: random.Random) -> None:
-        customers = sorted(set(self._world.appointments.values()))
-        with closing(_Client(self._world)) as client:
+        customers = sorted(set(self._place.appointments.values()))
+        with closing(_Client(self._place)) as client:
             while not self._stopped.wait(PAUSE * chance.random()):
                 customer = chance.choice(customers)
                 with self._lock:
                     promised = set(self._books.by_customer[customer])
-                is_own = chance.random() < 0.5
+                is_own = bool(self._place.key) and chance.random() < 0.5
                 path = "/api/me" if is_own else f"/api/admin/customers/{customer}"
-                headers = bearer(self._world.key, customer) if is_own else {}
+                headers = bearer(self._place.key, customer) if is_own else {}
                 begun = time.monotonic()
                 status, body = client.ask("GET", f"{path}?include=appointmentDetails", None, headers)
                 with self._lock:
@@ -188,8 +188,8 @@ def shown(profile: dict[str, Any]) -> set[int]:
 class _Client:
     """A kept connection to the shop that is thrown away after an error."""
 
-    def __init__(self, world: World) -> None:
-        self._where = ("127.0.0.1", world.web.port)
+    def __init__(self, place: Place) -> None:
+        self._where = place.address
         self._connection: http.client.HTTPConnection | None = None
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class _Client:
             return answer.status, None
 
 
-def old_profiles(world: World, books: Books, patience: float = 15.0) -> list[int]:
+def old_profiles(place: Place, books: Books, patience: float = 15.0) -> list[int]:
     """Return the customers whose /api/me lacks an acknowledged payment, also after a while.
 
     Args:
@@ -227,14 +227,14 @@ def old_profiles(world: World, books: Books, patience: float = 15.0) -> list[int
     """
     deadline = time.monotonic() + patience
     left = sorted(customer for customer, paid in books.by_customer.items() if paid)
-    with closing(_Client(world)) as client:
+    with closing(_Client(place)) as client:
         while left and time.monotonic() < deadline:
-            left = [customer for customer in left if not _is_current(client, world, books, customer)]
+            left = [customer for customer in left if not _is_current(client, place, books, customer)]
     return left
 
 
-def _is_current(client: _Client, world: World, books: Books, customer: int) -> bool:
-    path, headers = "/api/me?include=appointmentDetails", bearer(world.key, customer)
+def _is_current(client: _Client, place: Place, books: Books, customer: int) -> bool:
+    path, headers = "/api/me?include=appointmentDetails", bearer(place.key, customer)
     status, body = client.ask("GET", path, None, headers)
     if status != 200 or not isinstance(body, dict):
         time.sleep(PAUSE)

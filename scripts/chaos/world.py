@@ -18,6 +18,7 @@ from ..stack.bouncer import Bouncer
 from ..stack.postgres import Cluster
 from ..stack.redis import Redis
 from ..stack.web import Web
+from . import held
 
 DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "max_connections": "100"}
 WORKERS, THREADS, POOL_SIZE = 3, 4, 10
@@ -42,6 +43,17 @@ class World:
     appointments: dict[int, int]
     key: str = field(repr=False)
     ops_token: str = field(repr=False)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where Gunicorn answers."""
+        return ("127.0.0.1", self.web.port)
+
+    def held(self) -> list[str]:
+        """Return what is held though nobody asks any more."""
+        return [
+            *held.leases(self.web.url, self.ops_token), *held.sessions(self, DATABASE, ROLE, MOST_CONNECTIONS),
+        ]  # fmt: skip
 
     def rows(self, statement: str, values: Any = None) -> list[Any]:
         """Ask the shop's database as a superuser."""
