@@ -1,4 +1,7 @@
-"""What each step brings, over everything else: ratios of cells that differ in one word alone."""
+"""What each step brings, over everything else: ratios of cells that differ in one word alone.
+
+A cell that fails requests is left out: what an error takes says nothing about an answer.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 from .configs import Config
 from .measure import Cell
 
+MOST_FAILED = 0.01  # share of the requests
 STEPS = (
     ("Gunicorn gthread instead of the development server", "server", "dev", "gthread"),
     ("gthread instead of sync workers", "server", "sync", "gthread"),
@@ -28,7 +32,7 @@ class Effect:
     Attributes:
         median, low, high: of the ratios.
         pairs: how many there were.
-        errors_before, errors_after: share of failed requests, of all pairs' requests.
+        left_out: pairs in which one cell failed requests.
     """
 
     text: str
@@ -36,8 +40,7 @@ class Effect:
     low: float
     high: float
     pairs: int
-    errors_before: float
-    errors_after: float
+    left_out: int
 
 
 def effects(cells: Sequence[Cell]) -> list[Effect]:
@@ -50,12 +53,10 @@ def effects(cells: Sequence[Cell]) -> list[Effect]:
             for config in by_config
             if getattr(config, word) == before and (other := _with(config, word, after)) in by_config
         ]
-        ratios = [new.rps / old.rps for old, new in pairs if old.rps]
+        ratios = [new.rps / old.rps for old, new in pairs if _answers(old) and _answers(new)]
         if ratios:
-            found.append(Effect(
-                text, statistics.median(ratios), min(ratios), max(ratios), len(ratios),
-                _errors([old for old, _ in pairs]), _errors([new for _, new in pairs]),
-            ))  # fmt: skip
+            left_out = len(pairs) - len(ratios)
+            found.append(Effect(text, statistics.median(ratios), min(ratios), max(ratios), len(ratios), left_out))
     return found
 
 
@@ -63,5 +64,5 @@ def _with(config: Config, word: str, value: str) -> Config:
     return replace(config, **{word: value})
 
 
-def _errors(cells: Sequence[Cell]) -> float:
-    return sum(cell.errors for cell in cells) / max(sum(cell.requests for cell in cells), 1)
+def _answers(cell: Cell) -> bool:
+    return cell.rps > 0 and cell.errors <= MOST_FAILED * cell.requests

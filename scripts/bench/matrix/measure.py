@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ class Cell:
     Attributes:
         queries: statements per answered request, as PostgreSQL counted them; None without an answer.
         opened: connections opened while it was loaded.
+        lowest, highest: requests per second of the rounds, where there were several; the rest is then of the
+            middle one, and requests and errors of all together.
     """
 
     server: str
@@ -45,6 +49,8 @@ class Cell:
     queries: float | None
     opened: int
     peak: int
+    lowest: float | None = None
+    highest: float | None = None
 
     @property
     def config(self) -> Config:
@@ -54,6 +60,19 @@ class Cell:
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON."""
         return asdict(self)
+
+
+def middle(rounds: Sequence[Cell]) -> Cell:
+    """Return one cell of several rounds of a configuration: the one in the middle, with all their errors."""
+    ordered = sorted(rounds, key=lambda cell: cell.rps)
+    kinds: Counter[str] = Counter()
+    for cell in ordered:
+        kinds.update(cell.error_kinds)
+    return replace(
+        ordered[(len(ordered) - 1) // 2], lowest=ordered[0].rps, highest=ordered[-1].rps,
+        errors=sum(cell.errors for cell in ordered), requests=sum(cell.requests for cell in ordered),
+        error_kinds=dict(kinds),
+    )  # fmt: skip
 
 
 class Bench:

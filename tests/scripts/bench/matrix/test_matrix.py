@@ -9,7 +9,7 @@ import pytest
 
 from scripts.bench.matrix.configs import LADDER, Config, everything
 from scripts.bench.matrix.effects import effects
-from scripts.bench.matrix.measure import Bench, Cell
+from scripts.bench.matrix.measure import Bench, Cell, middle
 from scripts.bench.matrix.picture import ladder_svg
 from scripts.bench.matrix.table import lines
 from scripts.bench.queries.shop import DATABASE, ROLE, SETTINGS, fill_shop
@@ -46,6 +46,24 @@ def test_an_effect_is_the_median_over_pairs_that_differ_in_one_word() -> None:
     ours = found["our pool instead of none"]
     assert (ours.median, ours.low, ours.high, ours.pairs) == (2.0, 1.1, 5.0, 3)
     assert "gevent instead of gthread" not in found
+
+
+def test_a_pair_with_a_cell_that_fails_requests_is_left_out() -> None:
+    cells = [cell(Config("gthread", pool, path, "loop"), rps, errors)
+             for path, pool, rps, errors in (("direct", "none", 10.0, 0), ("direct", "ours", 30.0, 1),
+                                             ("session", "none", 5.0, 2), ("session", "ours", 9.0, 0))]  # fmt: skip
+    (ours,) = (effect for effect in effects(cells) if effect.text == "our pool instead of none")
+    assert (ours.median, ours.pairs, ours.left_out) == (3.0, 1, 1)
+
+
+def test_of_several_rounds_the_middle_one_is_shown_with_their_spread_and_all_their_errors() -> None:
+    config = LADDER[0][1]
+    found = middle([cell(config, 30.0), cell(config, 10.0, errors=2), cell(config, 20.0, errors=1)])
+    assert (found.rps, found.lowest, found.highest) == (20.0, 10.0, 30.0)
+    assert (found.errors, found.requests, found.error_kinds) == (3, 300, {"http 500": 3})
+    text = "\n".join(lines([found], 50, 1.0))
+    assert "10.0..30.0" in text and "1.00 %" in text
+    assert "min to max" in ladder_svg([found], 50, "now")
 
 
 def test_the_picture_is_xml_and_says_its_figures_in_words() -> None:
