@@ -125,6 +125,24 @@ def service(installed: Service) -> Iterator[Service]:
     assert installed.disorder() == [], installed.why()
 
 
+@pytest.fixture(scope="module")
+def two(empty_lab: Lab, app_wheels: Path) -> Iterator[tuple[Service, Service]]:
+    """The app's host and its database's, each installed for what it is."""
+    web, db = empty_lab.boot("app", "db")
+    lines = {"hosts": f'app = ["{web.address}"]\n', "database": f'host = "{db.address}"\n'}
+    app, database = (deployed.prepare(host, app_wheels) for host in (web, db))
+    for service in (app, database):
+        service.describe(**lines)
+    database.must(*deployed.INSTALL, "--as", "database")
+    web.write("/root/secrets.env", db.read(deployed.SECRETS), mode=0o600)
+    app.must("install", deployed.DESCRIPTION, "--secrets", "/root/secrets.env")
+    web.run("rm", "/root/secrets.env")
+    app.must(*deployed.RELEASE)
+    yield app, database
+    web.destroy()
+    db.destroy()
+
+
 @pytest.fixture
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """A function that prints a figure of a proof, also where it passes."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from scripts.load import Request
 
-from . import deployed, processes
-from .deployed import DESCRIPTION, NAME, SECRETS, Service
-from .lab import Lab
+from . import processes
+from .deployed import NAME, Service
 from .loads import Load
 
 LONGEST = 6.0  # seconds that any caller may wait
@@ -25,24 +23,6 @@ REQUESTS = (
 )
 MOST = {f"{NAME}@a": 1.1, f"{NAME}-pgbouncer@1": 1.1, "nginx": 1.4}
 Tell = Callable[[str], None]
-
-
-@pytest.fixture(scope="module")
-def two(empty_lab: Lab, app_wheels: Path) -> Iterator[tuple[Service, Service]]:
-    """The app's host and its database's, each installed for what it is."""
-    web, db = empty_lab.boot("app", "db")
-    lines = {"hosts": f'app = ["{web.address}"]\n', "database": f'host = "{db.address}"\n'}
-    app, database = (deployed.prepare(host, app_wheels) for host in (web, db))
-    for service in (app, database):
-        service.describe(**lines)
-    database.must(*deployed.INSTALL, "--as", "database")
-    web.write("/root/secrets.env", db.read(SECRETS), mode=0o600)
-    app.must("install", DESCRIPTION, "--secrets", "/root/secrets.env")
-    web.run("rm", "/root/secrets.env")
-    app.must(*deployed.RELEASE)
-    yield app, database
-    web.destroy()
-    db.destroy()
 
 
 def pids(service: Service) -> str:

@@ -49,9 +49,13 @@ def test_an_effect_is_the_median_over_pairs_that_differ_in_one_word() -> None:
 
 
 def test_a_pair_with_a_cell_that_fails_requests_is_left_out() -> None:
-    cells = [cell(Config("gthread", pool, path, "loop"), rps, errors)
-             for path, pool, rps, errors in (("direct", "none", 10.0, 0), ("direct", "ours", 30.0, 1),
-                                             ("session", "none", 5.0, 2), ("session", "ours", 9.0, 0))]  # fmt: skip
+    cells = [
+        cell(Config("gthread", pool, path, "loop"), rps, errors)
+        for path, pool, rps, errors in (
+            ("direct", "none", 10.0, 0), ("direct", "ours", 30.0, 1), ("session", "none", 5.0, 2),
+            ("session", "ours", 9.0, 0),
+        )
+    ]  # fmt: skip
     (ours,) = (effect for effect in effects(cells) if effect.text == "our pool instead of none")
     assert (ours.median, ours.pairs, ours.left_out) == (3.0, 1, 1)
 
