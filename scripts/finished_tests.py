@@ -1,16 +1,16 @@
 """A pytest plugin that notes each test as it ends, so that a run which stops in the middle can be gone on with.
 
-Loaded by scripts/run_tests.py alone (`-p`). Only pytest's first process writes, one line per test.
+Loaded by scripts/run_tests.py alone (`-p`, and the file by `--finished-tests`). Only pytest's first process writes,
+one line per test.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-VARIABLE = "HARDEN_TESTS_FINISHED"  # names the file
+OPTION = "--finished-tests"
 OVER = "over"
 MARKS = {"passed": ".", "failed": "F"}
 
@@ -52,21 +52,35 @@ class Finished:
             return []
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note a test at its teardown, and at whatever failed."""
-    if report.failed:
-        _note(f"{MARKS['failed']} {report.nodeid}")
-    elif report.when == "teardown":
-        _note(f"{MARKS['passed']} {report.nodeid}")
+class Notes:
+    """Writes such a file, as a plugin."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a test at its teardown, and at whatever failed."""
+        if report.failed:
+            self._note(f"{MARKS['failed']} {report.nodeid}")
+        elif report.when == "teardown":
+            self._note(f"{MARKS['passed']} {report.nodeid}")
+
+    def pytest_sessionfinish(self) -> None:
+        """Note that all is done."""
+        self._note(OVER)
+
+    def _note(self, line: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
 
-def pytest_sessionfinish() -> None:
-    """Note that all is done."""
-    _note(OVER)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the file's path."""
+    parser.addoption(OPTION, type=Path, help="note each test there as it ends")
 
 
-def _note(line: str) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ or VARIABLE not in os.environ:
-        return
-    with Path(os.environ[VARIABLE]).open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to note, unless this is one of xdist's further processes."""
+    path = config.getoption(OPTION)
+    if path is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Notes(path))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from . import finished_tests
 from .errors import CommandError
-from .finished_tests import VARIABLE, Finished
+from .finished_tests import OPTION, Finished
 from .progress import Progress
 from .stack.binaries import (
     find,
@@ -35,8 +35,7 @@ from .stack.binaries import (
 )
 from .stack.runfolder import is_alive, run_of, state_folder
 
-OWN = Path(__file__).resolve().parent.parent
-ROOT = OWN  # where the tests are
+ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest"]
 FEW = 10  # failures that get a second run; more are no accident
 FAILED = 1  # pytest's exit code for "some tests failed"
@@ -105,11 +104,9 @@ def _run(arguments: list[str], *, retries: bool) -> int:
 
 def _pytest(arguments: list[str], finished: Finished) -> int:
     """Run pytest in a group of its own; end it when no test ends for long. Returns its exit code."""
-    environ = {**os.environ, VARIABLE: str(finished.path)}
-    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OWN), os.environ.get("PYTHONPATH")]))
-    argv = [*PYTEST, "-p", finished_tests.__name__, *arguments]
+    argv = [*PYTEST, "-p", finished_tests.__name__, f"{OPTION}={finished.path}", *arguments]
     began = time.time()
-    with subprocess.Popen(argv, cwd=ROOT, env=environ, start_new_session=True) as child:
+    with subprocess.Popen(argv, cwd=ROOT, start_new_session=True) as child:
         try:
             while child.poll() is None:
                 time.sleep(LOOK_EVERY)

@@ -18,8 +18,8 @@ from .system import System
 CORES = (1, 2, 4, 8, 16)  # of a host, as clouds sell them
 MOST_HOSTS = 400
 THREADS = (4, 8, 16, 32)
-# Share of a station that may be used. On the shop, measured p95 was 3 to 6 times the predicted one above that
-# (docs/capacity.md), so that a prediction there is no ground to recommend anything on.
+# Share of a station that may be used. Up to there predictions were checked; above it p95 of one and the same load
+# doubled from run to run (docs/capacity.md), so that nothing can be recommended on it.
 FULLEST = 0.60
 DATABASE_FULLEST = 0.70  # the database is shared by all: a vacuum, a backup and a report come on top
 MOST_TRIED = 12  # simulations

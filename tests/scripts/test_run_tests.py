@@ -29,6 +29,7 @@ MANY = (
 @pytest.fixture
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write test files, and run them as the whole suite is run; returns the exit code."""
+    monkeypatch.setenv("PYTHONPATH", str(run_tests.ROOT))  # where the plugin is
     monkeypatch.setattr(run_tests, "ROOT", tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
 
