@@ -33,6 +33,7 @@ class Record:
         key: the caller's key of `getconn(key)`.
         touched: whether the lease may have sent anything to the server.
         altered: whether it may have changed an attribute such as autocommit.
+        called: whether it called a function whose plan the session keeps.
         leak_reported, stall_reported: whether the log has been told of this lease.
         users: other threads that used this lease.
         use_time: seconds it was leased, of all leases that ended.
@@ -46,9 +47,9 @@ class Record:
     """
 
     __slots__ = (
-        "__weakref__", "altered", "baseline", "born", "cursors", "expires", "fit_until", "give_back", "givers",
-        "key", "leak_reported", "leased", "number", "pid", "plans", "poll", "promised", "ref", "returned", "since",
-        "site", "stall_reported", "thread", "touched", "use_time", "users", "watch",
+        "__weakref__", "altered", "baseline", "born", "called", "cursors", "expires", "fit_until", "give_back",
+        "givers", "key", "leak_reported", "leased", "number", "pid", "plans", "poll", "promised", "ref",
+        "returned", "since", "site", "stall_reported", "thread", "touched", "use_time", "users", "watch",
     )  # fmt: skip
 
     def __init__(self, give_back: Callable[[Any], None] | None, now: float, expires: float) -> None:
@@ -58,7 +59,7 @@ class Record:
         self.fit_until = NEVER
         self.give_back = give_back
         self.leased = self.leak_reported = self.stall_reported = False
-        self.touched = self.altered = False
+        self.touched = self.altered = self.called = False
         self.number = self.thread = 0
         self.use_time = 0.0
         self.key: Any = None

@@ -5,7 +5,8 @@
   readonly, deferrable, encoding, cursor factory, type maps, notices, notifies, instance attributes. No round
   trip when no transaction is open.
 * `reset`: the drop-in's. All that, and `conn.reset()`: DISCARD ALL for settings, roles, temporary tables,
-  prepared statements, advisory locks and LISTEN. One round trip, none for a lease that sent nothing.
+  prepared statements, advisory locks and LISTEN. One round trip, none for a lease that sent nothing. After a
+  call of a function of ours its plan stays (discard.py).
 * `watch`: as `reset`, but the round trip is left out after statements that by their text cannot change the
   session (see statements.py for what that takes on trust).
 * `pgbouncer`: for transaction pooling. As `rollback`; session state is not this connection's to clear.
@@ -28,6 +29,7 @@ from psycopg2.extensions import (
 )
 
 from .connection import close_cursors
+from .discard import discard_but_plans
 from .record import Record
 
 MODES = ("rollback", "reset", "watch", "pgbouncer")
@@ -117,11 +119,12 @@ def clean(conn: Any, record: Record, mode: str) -> bool:
         _restore_attributes(conn, record.baseline)
     is_clean = mode == "watch" and is_seen and not record.watch.is_dirty
     if mode in ("reset", "watch") and is_sent and not is_clean:
-        _driver.reset(conn)
+        if not (record.called and discard_but_plans(conn)):
+            _driver.reset(conn)
         _restore_attributes(conn, record.baseline)
         if record.watch is not None:
             record.watch.is_dirty = False
-    record.touched = record.altered = False
+    record.touched = record.altered = record.called = False
     _restore_objects(conn, record.baseline)
     return bool(_status(conn) == TRANSACTION_STATUS_IDLE)
 

@@ -88,6 +88,9 @@ class Stored:
                 conn.rollback()  # the transaction began with this call
             return self.node.json(conn, **parameters)
         self._is_found = True
+        record = getattr(conn, "_record", None)
+        if record is not None:
+            record.called = True
         return body
 
     def fetch(self, conn: Any, /, **parameters: Any) -> Any:
