@@ -1,8 +1,7 @@
-"""The ladder as one SVG file, for README and for the page: bars on a logarithmic axis, a step each."""
+"""The ladder as one SVG file, for README and for the page: bars from zero, a step each."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
@@ -30,15 +29,14 @@ def ladder_svg(cells: Sequence[Cell], users: int, caption: str) -> str:
     by_config = {cell.config: cell for cell in cells}
     rows = [(text, by_config[config]) for text, config in LADDER if config in by_config]
     rates = [rps for _, cell in rows for rps in (cell.lowest, cell.rps, cell.highest) if rps] or [1.0]
-    low, high = math.log10(min(rates)) - 0.35, math.log10(max(rates))
+    full = max(rates)
     height = TOP + ROW * len(rows) + 34
     title = f"Requests per second of one route, {users} users, from prototype to hardened"
     body = [f'<text x="{LEFT}" y="22" font-weight="600">{escape(title)}</text>']
 
     def across(rate: float) -> int:
         """Return where a rate's bar ends."""
-        share = (math.log10(rate) - low) / (high - low) if rate > 0 else 0.0
-        return LEFT + max(round((WIDTH - LEFT - RIGHT) * share), 2)
+        return LEFT + max(round((WIDTH - LEFT - RIGHT) * rate / full), 2)
 
     before = None
     for number, (text, cell) in enumerate(rows):
@@ -55,8 +53,8 @@ def ladder_svg(cells: Sequence[Cell], users: int, caption: str) -> str:
             end = max(end, ends[1])
         body.append(f'<text x="{end + 6}" y="{y + 27}">{measured(cell.rps)}{escape(gain + failed)}</text>')
         before = cell
-    scale = "logarithmic; lines are min to max" if any(cell.lowest for _, cell in rows) else "logarithmic"
-    body.append(f'<text x="{LEFT}" y="{height - 10}" class="s">{escape(caption)}; {scale}</text>')
+    lines = "; lines are min to max" if any(cell.lowest for _, cell in rows) else ""
+    body.append(f'<text x="{LEFT}" y="{height - 10}" class="s">{escape(caption + lines)}</text>')
     said = "; ".join(f"{text}: {measured(cell.rps)}" for text, cell in rows)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" role="img">\n'

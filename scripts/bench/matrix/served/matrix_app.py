@@ -70,9 +70,12 @@ be_green()
 if os.environ["MATRIX_POOL"] == "psycopg2":
     names["get_db_connection"] = Lent
 elif os.environ["MATRIX_POOL"] == "ours":
-    from backend import install
+    from backend import PoolOptions, install
+    from backend.database_helper import options_from
+    from backend.settings import load
 
-    install(minconn=1, maxconn=SIZE)
+    chosen = options_from(load(), reset="reset", session_state="report")  # as `adopt` does, by DB_PGBOUNCER
+    install(1, SIZE, PoolOptions(**{**vars(chosen), "nested_overflow": SIZE}))
 if os.environ["MATRIX_QUERIES"] == "batched":
     app.view_functions["get_customer"] = batched
 app.add_url_rule("/livez", "livez", lambda: "ok")
