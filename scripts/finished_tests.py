@@ -1,6 +1,6 @@
 """A pytest plugin that notes each test as it ends, so that a run which stops in the middle can be gone on with.
 
-Loaded by scripts/run_tests.py alone (`-p`, and the file by `--finished-tests`). Only pytest's first process writes,
+Loaded by scripts/run_tests.py alone (`-p`; `--finished-tests` names the file). Only pytest's first process writes,
 one line per test.
 """
 

@@ -54,8 +54,13 @@ class System:
         return self.hosts * self.workers * self.threads
 
     def __str__(self) -> str:
-        many = f"{self.hosts} host{'s' * (self.hosts != 1)} x {self.cores} cores"
+        database = f"PostgreSQL with {_many(self.database_cores, 'core')}"
         return (
-            f"{many}, {self.workers} workers x {self.threads} threads, "
-            f"{'one machine for all' if self.is_shared else f'PostgreSQL with {self.database_cores} cores'}"
+            f"{_many(self.hosts, 'host')} x {_many(self.cores, 'core')}, "
+            f"{_many(self.workers, 'worker')} x {_many(self.threads, 'thread')}, "
+            f"{'one machine for all' if self.is_shared else database}"
         )
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -16,7 +16,8 @@ from ..stack.postgres import Cluster
 
 STATEMENTS = """
     SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
-    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = %s) AND userid = to_regrole(%s)"""
+    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = %s) AND userid = to_regrole(%s)
+    AND query <> 'SELECT pg_advisory_unlock_all()'"""  # a pool's, that clears a session: no query of the app
 CONNECTIONS = """
     SELECT count(*), count(*) FILTER (WHERE state = 'active')
     FROM pg_stat_activity WHERE datname = %s AND usename = %s"""
@@ -28,7 +29,7 @@ class Counts:
     """What one run did to the server; complete when the block of `counted` has ended.
 
     Attributes:
-        statements: executed, without BEGIN, COMMIT and the like.
+        statements: executed, without BEGIN, COMMIT and the like, and without what clears a session.
         connections_opened: that were let in.
         connections_peak: most at a time, of those seen.
     """

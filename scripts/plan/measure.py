@@ -17,6 +17,7 @@ from ..atomic import WriteError, write_atomically
 from ..bench.output import refuse_missing_folders
 from ..capacity.advise import advise
 from ..capacity.calibrated import Calibrated, CalibrationError, calibrate
+from ..capacity.paper import on_paper
 from ..capacity.predict import predict
 from ..capacity.system import System
 from ..demo.sides import THREADS, start
@@ -28,6 +29,7 @@ from ..progress import Progress
 from ..stack import Stack
 from . import measure_check, measure_page, measure_text, measure_write
 from .described import described
+from .measure_answer import Answer, paper_as_dict
 from .measure_kept import kept, read_kept
 from .measure_metrics import from_metrics
 from .measure_processes import Usage
@@ -64,7 +66,6 @@ def run(options: argparse.Namespace) -> int:
             points = _checked(options, basis, server, progress) if options.check else []
     except CalibrationError as error:
         raise CommandError(str(error)) from None
-    print("\n".join([*basis.said, ""]))
     return _answer(options, basis, points, progress)
 
 
@@ -83,29 +84,32 @@ def _answer(
 ) -> int:
     alone = basis.calibrated.without_generator()
     if options.paper is not None:
-        print("\n".join(measure_text.paper(alone, options.users, options.paper)))
+        plans = [on_paper(alone, users, options.paper) for users in options.users]
+        if options.json:
+            print(json.dumps(paper_as_dict(alone, plans, options.paper), indent=1))
+        else:
+            print("\n".join([*basis.said, "", *measure_text.paper(alone, plans, options.paper)]))
         return 0
     planned = _system(described(options).description)
     if basis.measured_on is not None:
         planned = replace(planned, boot=basis.measured_on.boot)
-    system = basis.measured_on or planned
-    seen = [predict(basis.calibrated, system, users) for users in options.users]
-    print("\n".join(measure_text.predictions(basis.calibrated, system, seen)))
-    for line in measure_text.caveat(points):
-        print(line)
-    if points:
-        print("\n".join(["", *measure_text.comparison(points)]))
-    users = max(options.users)
-    target = options.target_p95
-    advice = advise(alone, users, target, planned, MOST_DATABASE_CORES)
-    print("\n".join(["", *measure_text.advice(alone, users, target, planned, advice)]), flush=True)
+    system, users = basis.measured_on or planned, max(options.users)
+    answer = Answer(
+        basis.calibrated, system, [predict(basis.calibrated, system, each) for each in options.users], points,
+        users, options.target_p95, planned,
+        advise(alone, users, options.target_p95, planned, MOST_DATABASE_CORES),
+    )  # fmt: skip
+    if options.json:
+        print(json.dumps(answer.as_dict(), indent=1))
+    else:
+        print("\n".join([*basis.said, "", *measure_text.answer(answer)]), flush=True)
     if options.html:
         _write(options.html, measure_page.page(basis.calibrated, system, points, basis.said), progress)
     if options.write:
-        if advice is None:
+        if answer.advice is None:
             raise CommandError("there is nothing to write: no configuration meets the target")
-        progress(measure_write.write(options.file or Path("harden.toml"), advice.system))
-    return 0 if advice is not None and all(point.holds for point in points) else 1
+        progress(measure_write.write(options.file or Path("harden.toml"), answer.advice.system))
+    return 0 if answer.is_good else 1
 
 
 @contextmanager

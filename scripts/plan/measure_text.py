@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..capacity.advise import Advice, next_bottleneck
+from ..capacity.advise import next_bottleneck
 from ..capacity.calibrated import Calibrated
 from ..capacity.outcome import Outcome
-from ..capacity.paper import HOST_CORES, LARGEST_DATABASE, ends_at, on_paper
+from ..capacity.paper import HOST_CORES, LARGEST_DATABASE, Paper, ends_at
 from ..capacity.system import System
+from .measure_answer import Answer
 from .measure_check import Point
 
 PARTS = {"app": "app", "database": "PostgreSQL", "bouncer": "PgBouncer", "beside": "beside (Redis ...)"}
@@ -75,11 +76,11 @@ def comparison(points: Sequence[Point]) -> Iterator[str]:
     yield f"{held} of {len(points)} within 10 % of the throughput and 25 % of p95"
 
 
-def paper(calibrated: Calibrated, users: Sequence[int], writes: float) -> Iterator[str]:
+def paper(calibrated: Calibrated, plans: Sequence[Paper], writes: float) -> Iterator[str]:
     """Yield plans by the demands alone, and where one PostgreSQL ends."""
     yield f"on paper, {writes:.0%} of the database's time being writes; hosts of {HOST_CORES} cores"
     yield f"{'users':>11} {'req/s':>9} {'hosts':>6} {'PgBouncer':>9} {'DB cores':>8} {'replicas':>8} {'shards':>6}"
-    for plan in (on_paper(calibrated, count, writes) for count in users):
+    for plan in plans:
         yield (
             f"{plan.users:>11,} {plan.rate:>9,.0f} {plan.hosts:>6} {plan.bouncers:>9} {plan.database_cores:>8} "
             f"{plan.replicas:>8} {plan.shards:>6}"
@@ -89,22 +90,32 @@ def paper(calibrated: Calibrated, users: Sequence[int], writes: float) -> Iterat
         yield f"one primary with its reads on replicas ends at about {ends_at(calibrated, writes):,.0f} users"
 
 
-def advice(
-    calibrated: Calibrated, users: int, p95: float, start: System, found: Advice | None
-) -> Iterator[str]:
+def advice(answer: Answer) -> Iterator[str]:
     """Yield the recommendation."""
-    wanted = f"{users:,} users with p95 at most {p95 * 1000:g} ms"
-    if found is None:
+    wanted = f"{answer.users:,} users with p95 at most {answer.target * 1000:g} ms"
+    if answer.advice is None:
+        demands = answer.calibrated.without_generator().demands
         yield f"no configuration was found for {wanted}"
-        light = calibrated.demands.mean("latency") - calibrated.demands.mean("generator")
+        light = demands.mean("latency") - demands.mean("generator")
         yield f"    a request alone takes {light * 1000:.1f} ms on the average; one PostgreSQL may be what ends it"
         return
-    system, seen = found.system, found.reached
+    system, seen, before = answer.advice.system, answer.advice.reached, answer.start.database_cores
     yield f"cheapest for {wanted}: {system}"
     yield (
         f"    predicted {seen.throughput:,.1f} requests/s, p95 {milliseconds(seen.percentile(95))} ms, "
         f"{used(seen)}; machines of their own, without a generator"
     )
-    if system.database_cores > start.database_cores:
-        yield f"    PostgreSQL needs {system.database_cores} cores instead of {start.database_cores}"
-    yield f"    next bottleneck: {found.next_station}, from about {found.next_users:,.0f} users"
+    if system.database_cores > before:
+        yield f"    PostgreSQL needs {system.database_cores} cores instead of {before}"
+    yield f"    next bottleneck: {answer.advice.next_station}, from about {answer.advice.next_users:,.0f} users"
+
+
+def answer(found: Answer) -> Iterator[str]:
+    """Yield all of it: predictions, the comparison where there was a check, the advice."""
+    yield from predictions(found.calibrated, found.system, found.seen)
+    yield from caveat(found.points)
+    if found.points:
+        yield ""
+        yield from comparison(found.points)
+    yield ""
+    yield from advice(found)

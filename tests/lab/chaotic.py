@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from .deployed import NAME, Service
 
 POSTGRES = "postgresql@15-main.service"
 PGBOUNCER = f"{NAME}-pgbouncer@1.service"
+INI = f"/etc/{NAME}/pgbouncer/pgbouncer-1.ini"
+CAP = re.compile(r"\bmax_db_connections ?= ?(\d+)")
 ROLE = DATABASE = NAME
 CUSTOMERS, EACH = 20, 3
 SEED = f"""
@@ -65,10 +68,8 @@ def place(app: Service, database: Service) -> Hosts:
     """Give the shop customers, and return it as a place."""
     ask(database, SEED)
     appointments = dict(ask(database, "SELECT id, customer_id FROM appointments WHERE customer_id > 100"))
-    (most,) = (int(line.split("=")[1]) for line in
-               app.host.shell("cat /etc/shop/pgbouncer/*.ini").splitlines()
-               if line.replace(" ", "").startswith("max_db_connections="))  # fmt: skip
-    return Hosts(app, database, appointments, most)
+    caps = CAP.findall(app.host.read(INI))  # one for all entries, and one for each that has its own
+    return Hosts(app, database, appointments, sum(map(int, caps)))
 
 
 def ask(database: Service, statement: str) -> list[Any]:

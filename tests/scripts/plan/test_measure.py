@@ -17,6 +17,7 @@ from scripts.capacity.predict import predict
 from scripts.errors import CommandError
 from scripts.load.histogram import Latencies
 from scripts.load.measured import Figures, Measured
+from scripts.plan.measure_answer import Answer
 from scripts.plan.measure_check import Point
 from scripts.plan.measure_kept import kept, read_kept
 from scripts.plan.measure_page import latency
@@ -64,7 +65,7 @@ def test_loads_and_the_cheapest_configuration_are_printed(file: Path, capsys: py
     assert cli.main(["plan", "--measure", str(file), "--users", "20,60", "--target-p95", "100ms"]) == 0
     shown = capsys.readouterr().out
     assert "saturates first: machine" in shown
-    assert "cheapest for 60 users with p95 at most 100 ms: 1 host x 1 cores" in shown
+    assert "cheapest for 60 users with p95 at most 100 ms: 1 host x 1 core" in shown
     assert "next bottleneck" in shown
     assert "p95 and p99 are not checked" in shown
 
@@ -87,6 +88,42 @@ def test_a_plan_on_paper_says_where_one_postgresql_ends(file: Path, capsys: pyte
         (["--measure", "http://127.0.0.1:1", "--users", "5"], "--scenario"),
     ],
 )
+def test_json_has_what_the_text_has(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--measure", str(file), "--users", "100,200"]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(["plan", "--measure", str(file), "--users", "100,200", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for each in found["predicted"]:
+        assert f"{each['users']:>9} {each['rps']:>9.1f} {each['p50_ms']:>9.1f} {each['p95_ms']:>9.1f}" in text
+    full = found["saturates"]
+    assert f"saturates first: {full['first']}, from about {full['users']:,} users" in text
+    assert f"cheapest for 200 users with p95 at most 300 ms: {System(**found['cheapest']['system'])}" in text
+    assert found["checked"] == []
+    assert found["request_ms"]["database"] == pytest.approx(4.0)
+
+
+def test_json_of_a_target_that_nothing_meets_is_null(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--measure", str(file), "--users", "100", "--target-p95", "1ms", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["cheapest"] is None
+
+
+def test_json_of_a_plan_on_paper(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plan", "--measure", str(file), "--users", "1000,1000000", "--paper", "30%", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [plan["users"] for plan in found["plans"]] == [1000, 1_000_000]
+    assert found["writes"] == 0.3
+    assert found["one_primary_ends_at"] > found["one_postgresql_ends_at"] > 0
+
+
+def test_json_of_a_check_has_the_three_runs() -> None:
+    predicted = predict(CALIBRATED, SYSTEM, 100)
+    point = Point(100, predicted, [_measured(100, seconds) for seconds in (0.010, 0.012, 0.030)])
+    found = Answer(CALIBRATED, SYSTEM, [predicted], [point], 100, 0.3, SYSTEM, None).as_dict()["checked"][0]
+    assert found["runs_p95_ms"] == pytest.approx([10.0, 12.0, 30.0], rel=0.01)
+    assert found["measured_p95_ms"] == pytest.approx(12.0, rel=0.01)
+    assert found["holds"] is point.holds
+
+
 def test_what_cannot_be_measured_ends_with_2(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
