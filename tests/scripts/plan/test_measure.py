@@ -80,14 +80,6 @@ def test_a_plan_on_paper_says_where_one_postgresql_ends(file: Path, capsys: pyte
     assert "one PostgreSQL of 96 cores ends at about" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--check", "--measure", "FILE"], "not a kept calibration"),
-        (["--check", "--metrics", "none"], "--check measures"),
-        (["--measure", "http://127.0.0.1:1", "--users", "5"], "--scenario"),
-    ],
-)
 def test_json_has_what_the_text_has(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "--measure", str(file), "--users", "100,200"]) == 0
     text = capsys.readouterr().out
@@ -124,6 +116,14 @@ def test_json_of_a_check_has_the_three_runs() -> None:
     assert found["holds"] is point.holds
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--check", "--measure", "FILE"], "not a kept calibration"),
+        (["--check", "--metrics", "none"], "--check measures"),
+        (["--measure", "http://127.0.0.1:1", "--users", "5"], "--scenario"),
+    ],
+)
 def test_what_cannot_be_measured_ends_with_2(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
